@@ -17,8 +17,8 @@ FILE_LINES_MAX = 450
 # Import contracts (pyproject.toml) see modules and what they lead to; this also sees what needs no import.
 IMPURE_MODULES = frozenset(
     "apsw asyncio cryptography getpass glob http importlib io locale logging multiprocessing os pathlib platform "
-    "random secrets select shutil signal socket sqlite3 ssl starlette structlog subprocess sys tempfile threading time typer "
-    "urllib.error urllib.request uuid uuid_utils uvicorn uvloop".split()
+    "random secrets select shutil signal socket sqlite3 ssl starlette structlog subprocess sys tempfile threading "
+    "time typer urllib.error urllib.request uuid uuid_utils uvicorn uvloop".split()
 )
 IMPURE_BUILTINS = frozenset("__import__ breakpoint compile eval exec exit globals input open print quit".split())
 # A clock or a file, whatever object it is asked of. (`facts.now` is a value; `x.now()` is a clock.)
