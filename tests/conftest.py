@@ -1,70 +1,42 @@
-"""What every test may ask for.
+"""Says loudly what was not tested.
 
-A test that needs a tool of the machine asks for its fixture: `node` (with npm) or `chromium`, each the path of the
-program. Where the tool is missing the test is left out, and a box at the end says so; with CI=true it fails instead, so
-that nothing is left out unseen.
+A test that needs a part the machine lacks (Node, Chromium, PostgreSQL) skips with a reason that starts with
+`NOT TESTED: `. A box at the end counts them by reason; with CI=true they fail the run, so that nothing is left out unseen.
 """
 
 import os
-import re
-import shutil
-import subprocess
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-NODE_MAJOR_MIN = 18
-IS_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-
-_missing = Counter[str]()
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The checkout's top folder."""
-    return ROOT
-
-
-@pytest.fixture
-def node() -> str:
-    """Path of Node.js, at least NODE_MAJOR_MIN, with npm beside it."""
-    path = shutil.which("node")
-    if path is None or shutil.which("npm") is None:
-        return _left_out(f"Node.js {NODE_MAJOR_MIN}+ with npm")
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    major = re.match(r"v(\d+)\.", version)
-    if major is None or int(major[1]) < NODE_MAJOR_MIN:
-        return _left_out(f"Node.js {NODE_MAJOR_MIN}+ (found {version.strip()})")
-    return path
-
-
-@pytest.fixture
-def chromium() -> str:
-    """Path of a Chromium or Chrome of the system."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if path := shutil.which(name):
-            return path
-    return _left_out("Chromium")
-
-
-def _left_out(tool: str) -> str:
-    _missing[tool] += 1
-    if IS_CI:
-        pytest.fail(f"{tool} is missing, and in CI no test is left out", pytrace=False)
-    pytest.skip(f"{tool} is missing")
+MARK = "NOT TESTED: "
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _missing:
+    reasons = _left_out(terminalreporter)
+    if not reasons:
         return
-    lines = ["LEFT OUT, because a tool is missing on this machine:"]
-    lines += [f"  {tool}: {count} test{'s' if count > 1 else ''} not run" for tool, count in _missing.items()]
-    lines += ["On Debian and Ubuntu:  apt-get install nodejs npm chromium fonts-liberation"]
+    lines = ["NOT TESTED, because this machine lacks a part (with CI=true this fails):"]
+    lines += [f"  {count} x {reason[:110]}" for reason, count in reasons.items()]
     width = max(map(len, lines))
     terminalreporter.write_line("")
     terminalreporter.write_line("#" * (width + 4), yellow=True, bold=True)
     for line in lines:
         terminalreporter.write_line(f"# {line:<{width}} #", yellow=True, bold=True)
     terminalreporter.write_line("#" * (width + 4), yellow=True, bold=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    terminalreporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and exitstatus == pytest.ExitCode.OK and _left_out(terminalreporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _left_out(terminalreporter: pytest.TerminalReporter) -> Counter[str]:
+    reasons = Counter[str]()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if MARK in reason:
+            reasons[reason.split(MARK, 1)[1].splitlines()[0]] += 1
+    return reasons
