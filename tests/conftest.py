@@ -1,7 +1,8 @@
 """Says loudly what was not tested.
 
 A test that needs a part the machine lacks (Node, Chromium, PostgreSQL) skips with a reason that starts with
-`NOT TESTED: `. A box at the end counts them by reason; with CI=true they fail the run, so that nothing is left out unseen.
+`NOT TESTED: `. A box at the end counts them by reason; with CI=true they fail the run, so that nothing is left out
+unseen.
 """
 
 import os
@@ -28,8 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    terminalreporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") == "true" and exitstatus == pytest.ExitCode.OK and _left_out(terminalreporter):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and exitstatus == pytest.ExitCode.OK and reporter and _left_out(reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
