@@ -41,7 +41,7 @@ bench: venv-dev ## what it costs on this machine                             (AR
 lint: venv-dev ## ruff and the import contracts
 	@$(call say,lint)
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted (make fmt does it):"; $(BIN)/ruff format --check . | head -30; exit 1; }
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted (make fmt does it):"; $(BIN)/ruff format --check --output-format concise . | head -30; exit 1; }
 	@out=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
 
 types: venv-dev ## mypy, strict for the package
