@@ -186,7 +186,7 @@ class Run:
         self.outcome.sizes.append(size)
         self.console.print(f"  size  {label:<10} {size.events:,} events, {size.bytes_per_event:,.0f} bytes each")
         if counted is not None and abs(counted - size.events) > 0.05 * size.events:
-            self.warn(f"the store ({label}) holds {counted:,} rows in its table event, {size.events:,} were expected")
+            self.warn(f"the store ({label}) holds {counted:,} stored events, {size.events:,} were expected")
 
     def check_door(self, server: Server, key: str) -> None:
         """One message of each kind, alone, and a batch of them must be answered 200.

@@ -91,14 +91,17 @@ def _now_ms() -> int:
 
 
 def count_events(data: Path) -> int | None:
-    """Rows of the table `event` in a stopped server's database; None where there is no such table to read."""
+    """Stored events in a stopped server's database; None where there is none to read.
+
+    Goodword's table `event` is its log: a stored track message is a row of type 2.
+    """
     for path in sorted(data.rglob("*")):
         if not path.is_file() or path.open("rb").read(15) != b"SQLite format 3":
             continue
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            if connection.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'event'").fetchone():
-                return sum(1 for _ in connection.execute("SELECT 1 FROM event"))
+            if connection.table_exists("main", "event"):
+                return int(connection.execute("SELECT count(*) FROM event WHERE type = 2").get)
         except apsw.Error:
             continue
         finally:
