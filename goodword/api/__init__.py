@@ -1,0 +1,1 @@
+"""HTTP for programs: the destination door, the tracking door, the server API door, and operations."""

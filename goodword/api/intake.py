@@ -1,0 +1,218 @@
+"""What the destination and tracking doors share: from a message's bytes to a command, and from an outcome to a result."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import uuid_utils
+
+from goodword.api.auth import Keyring, is_browser_key, may
+from goodword.api.http import Refusal, Request
+from goodword.core import command as c
+from goodword.core.account import Key, Right, Settings
+from goodword.core.decision import Outcome
+from goodword.core.event import understand
+from goodword.core.message import TYPES, Rejection, parse, read_object
+from goodword.core.profile import IdentityKey, keys_of, read_email
+from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.storage.store import Store
+
+RETRY_AFTER = (b"retry-after", b"1")
+REFUSED_TEXTS_MAX = 1_000
+REFUSED_BYTES_MAX = 4_096
+
+
+def new_id() -> str:
+    """A time-ordered random id."""
+    return str(uuid_utils.uuid7())
+
+
+class Result(msgspec.Struct):
+    """What one message of a request came to: an HTTP status for it, and a sentence where it failed."""
+
+    message_id: str
+    status: int
+    message: str = "ok"
+    code: str = ""
+    event_id: str | None = None
+    profile_id: int | None = None
+
+
+class Intake:
+    """Takes messages for one installation."""
+
+    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+        self.engine = engine
+        self.keyring = keyring
+        self.store: Store = engine.store
+        self.rejections: dict[str, int] = {}
+        self._texts: dict[int, deque[tuple[int, bytes]]] = {}
+
+    def settings_of(self, key: Key) -> Settings:
+        """The settings of a key's account."""
+        return self.store.accounts[key.account].settings
+
+    def command(
+        self,
+        raw: bytes,
+        key: Key,
+        settings: Settings,
+        door: str,
+        *,
+        now: int,
+        type_hint: str = "",
+        sent_at: Any = None,
+        corrects_skew: bool = False,
+        takes_bare_delete: bool = False,
+    ) -> c.Command | Rejection | Refusal:
+        """One message as a command, or why not."""
+        message = parse(
+            raw,
+            received_at=now,
+            fallback_id="",
+            type_hint=type_hint,
+            sent_at=sent_at,
+            corrects_skew=corrects_skew,
+            browser_key=is_browser_key(key),
+        )
+        if isinstance(message, Rejection):
+            if takes_bare_delete and message.code == "missing_type" and (bare := _bare_delete(raw)) is not None:
+                return self._erase(bare, None, key)
+            return message
+        if message.type == "delete":
+            return self._erase(message.user_id, read_email((message.traits or {}).get("email")), key)
+        if not message.message_id:
+            message.message_id = new_id()
+        understood = understand(message, settings)
+        if isinstance(understood, Rejection):
+            return understood
+        return c.Receive(key.account, understood, door)
+
+    def _erase(self, user_id: str | None, email: str | None, key: Key) -> c.Command | Rejection | Refusal:
+        keys = keys_of(user_id, email, None)
+        if not may(key, Right.DELETE):
+            return Refusal(403, "forbidden", "This key may not delete. Use a key with the destination scope.")
+        if not keys:
+            return Rejection("missing_id", "A delete needs a userId.")
+        self.forget(key.account, keys)
+        return c.Erase(key.account, keys, erasure_id=new_id())
+
+    async def take(self, commands: Sequence[c.Command | Rejection | Refusal], raws: Sequence[bytes], key: Key, door: str) -> list[Result]:
+        """Do what can be done of a request's messages, in order; a bad one never fails its neighbours. Errors: Refusal 503."""
+        good = [command for command in commands if not isinstance(command, (Rejection, Refusal))]
+        try:
+            outcomes = iter(await self.engine.ask(good) if good else ())
+        except Overloaded:
+            raise Refusal(503, "overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
+        except Unavailable:
+            raise Refusal(503, "unavailable", "Nothing can be stored at the moment. Try again later.", [RETRY_AFTER]) from None
+        results = []
+        for command, raw in zip(commands, raws, strict=True):
+            if isinstance(command, Rejection):
+                self.refuse(command, raw, key, door)
+                results.append(Result(command.message_id, status_of(command), command.reason, command.code))
+            elif isinstance(command, Refusal):
+                results.append(Result("", command.status, command.message, command.code))
+            else:
+                results.append(self._result(next(outcomes), command))
+        return results
+
+    def _result(self, outcome: Outcome, command: c.Command) -> Result:
+        if type(command) is not c.Receive:
+            return Result("", 200)
+        message_id = command.understood.message.message_id
+        if outcome.verdict == "dropped":
+            return Result(message_id, 200)
+        event_id = outcome.value or self.store.sealer.hash(command.account, "m" + (outcome.message_id or message_id))
+        return Result(message_id, 200, event_id=event_id.hex(), profile_id=outcome.profile_id)
+
+    def refuse(self, rejection: Rejection, raw: bytes, key: Key, door: str) -> None:
+        """Put a refused message into the message log: its reason and shape on disk, its text in memory only."""
+        self.rejections[rejection.code] = self.rejections.get(rejection.code, 0) + 1
+        shape = shape_of(raw)
+        kind = shape.get("type", "")
+        command = c.Refuse(
+            key.account,
+            rejection.message_id,
+            kind if kind in TYPES else "",
+            rejection.code,
+            rejection.reason,
+            door,
+            msgspec.json.encode(shape).decode(),
+        )
+
+        def keep(result: list[Outcome] | Exception) -> None:
+            if not isinstance(result, Exception):
+                texts = self._texts.setdefault(key.account, deque(maxlen=REFUSED_TEXTS_MAX))
+                texts.append((result[0].arrival, raw[:REFUSED_BYTES_MAX]))
+
+        try:
+            self.engine.submit([command], keep)
+        except Overloaded:
+            return
+
+    def text_of(self, account: int, arrival: int) -> bytes | None:
+        """The text of a refused message, while this process remembers it."""
+        return next((text for number, text in self._texts.get(account, ()) if number == arrival), None)
+
+    def forget(self, account: int, keys: Sequence[IdentityKey]) -> None:
+        """Drop the remembered texts that name any of these ids."""
+        texts = self._texts.get(account)
+        if texts:
+            needles = [key[1:].encode() for key in keys]
+            kept = [(number, text) for number, text in texts if not any(needle in text for needle in needles)]
+            self._texts[account] = deque(kept, maxlen=REFUSED_TEXTS_MAX)
+
+
+def status_of(rejection: Rejection) -> int:
+    """The HTTP status of a rejection at the destination door."""
+    return {"unsupported_type": 501, "too_large": 413}.get(rejection.code, 400)
+
+
+def shape_of(raw: bytes) -> dict[str, str]:
+    """The top-level fields of a message and the kind of value each holds: enough to see what is wrong, nothing personal."""
+    try:
+        found = read_object(raw.lstrip()[: REFUSED_BYTES_MAX * 16])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
+    kinds = {str: "text", int: "number", float: "number", bool: "boolean", dict: "object", list: "array", type(None): "null"}
+    shape = {name[:60]: kinds[type(value)] for name, value in list((found or {}).items())[:30]}
+    kind = (found or {}).get("type")
+    if isinstance(kind, str) and kind.lower() in TYPES:
+        shape["type"] = kind.lower()
+    return shape
+
+
+def _bare_delete(raw: bytes) -> str | None:
+    """The user of `{"userId": ".."}` with nothing else in it: the destination's own delete shape."""
+    found = read_object(raw.strip()) or {}
+    if set(found) != {"userId"}:
+        return None
+    user_id = found["userId"]
+    if isinstance(user_id, bool) or not isinstance(user_id, (str, int)):
+        return None
+    keys = keys_of(str(user_id).strip(), None, None)
+    return keys[0][1:] if keys else None
+
+
+def key_or_refuse(key: Key | None, was_given: bool) -> Key:
+    """The key. Errors: Refusal 401."""
+    if key is None:
+        reason = "The API key is unknown or revoked." if was_given else "No API key was sent. Send it as the Basic user or as Bearer."
+        raise Refusal(401, "unauthorized", reason, [(b"www-authenticate", b'Basic realm="goodword"')])
+    return key
+
+
+def needs(key: Key, right: Right) -> None:
+    """Errors: Refusal 403 when the key lacks the right."""
+    if not may(key, right):
+        raise Refusal(403, "forbidden", f"This key may not {right.value}. Use a key with another scope.")
+
+
+def key_of(request: Request, keyring: Keyring) -> tuple[Key | None, bool]:
+    """The key of the Authorization header, and whether one was given."""
+    header = request.headers.get(b"authorization")
+    return (keyring.by_header(header), True) if header else (None, False)

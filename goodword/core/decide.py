@@ -1,0 +1,300 @@
+"""decide(command, facts, now, fresh) -> Decision: the one match statement. Pure; `fresh` holds the ids it may use."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goodword.core import command as c
+from goodword.core import event as events
+from goodword.core.account import REGISTRATION, Account, Settings
+from goodword.core.audience import set_member
+from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
+from goodword.core.event import Event, EventRef
+from goodword.core.facts import Facts, needs_profile
+from goodword.core.privacy import erase, unsuppress
+from goodword.core.profile import (
+    Block,
+    Identified,
+    IdentityKey,
+    Owner,
+    Profile,
+    ProfileId,
+    absorb,
+    identify,
+    is_barred,
+    tie_of,
+    with_parameters,
+)
+from goodword.core.times import Millis
+
+READ_ONLY_PARAMETERS = frozenset(("partner_user_id", "email", "person_id", "id"))
+
+
+class Fresh(Struct, frozen=True, gc=False):
+    """Ids set aside for one command: the next place in the log, the next profile number, the next account number."""
+
+    arrival: int
+    profile_id: ProfileId
+    account: int = 0
+
+
+def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+    """What a command comes to, given the facts."""
+    match command:
+        case c.Receive():
+            return _receive(command, facts, now, fresh)
+        case c.Refuse():
+            receipt = Receipt(
+                fresh.arrival, now, "rejected", command.type, command.reason, command.door, command.message_id, shape=command.shape
+            )
+            return Decision(Outcome("rejected", fresh.arrival, code=command.code, reason=command.reason), (receipt,))
+        case c.Erase():
+            named = facts.profile(command.profile_id) if command.profile_id is not None else None
+            return erase(facts, command.keys, named, command.erasure_id, command.note, command.suppress, now)
+        case c.Unsuppress():
+            return unsuppress(command.keys, facts.owners, now)
+        case c.CreateProfile():
+            return _create_profile(command, facts, now, fresh)
+        case c.SetEmail() | c.SetParameter() | c.SetBlock() | c.SetMembership() | c.Forward():
+            return _change_profile(command, facts, now, fresh)
+        case _:
+            return _administer(command, facts, now, fresh)
+
+
+def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+    understood = command.understood
+    message = understood.message
+    message_id = message.message_id
+    known = facts.seen.get(message_id)
+    if known is not None:
+        receipt = Receipt(fresh.arrival, now, "duplicate", message.type, "", command.door, message_id, known.arrival)
+        return Decision(Outcome("duplicate", known.arrival, message_id, known.profile_id), (receipt,))
+    keys = understood.keys
+    owners = facts.owners
+    barred = is_barred(keys, owners, message.at)
+    if barred is not None:
+        receipt = Receipt(fresh.arrival, now, "dropped", message.type, barred, command.door, message_id)
+        return Decision(Outcome("dropped", message_id=message_id, reason=barred), (receipt,))
+    records: list[Record] = []
+    notes = message.notes + understood.notes if message.notes or understood.notes else ()
+    duplicate_of: EventRef | None = None
+    if needs_profile(understood, owners):
+        found = identify(keys, owners, facts.profiles, fresh.profile_id, now)
+        profile_id = found.profile.id
+        duplicate_of, more = _update(understood, found, facts, records, now, fresh.arrival)
+        notes += tuple(more)
+    else:
+        owner = owners[keys[0]]
+        assert owner is not None
+        assert owner.profile_id is not None
+        profile_id = owner.profile_id
+    claim = understood.claim
+    if claim is not None:
+        duplicate_of = facts.claims.get(claim)
+        if duplicate_of is None:
+            records.append(Claim(claim, fresh.arrival, profile_id, message_id))
+    kind = events.TYPE_CODES[message.type]
+    body = b"" if kind in (3, 4) and not understood.flags & events.IS_EVENT else message.raw
+    if notes and body:
+        body = msgspec.json.encode(notes) + b"\n" + body
+    records.append(
+        Event(
+            fresh.arrival,
+            message_id,
+            profile_id,
+            kind,
+            understood.name,
+            message.at,
+            now,
+            understood.flags,
+            None if duplicate_of is None else duplicate_of.arrival,
+            understood.amount,
+            understood.currency,
+            body,
+        )
+    )
+    if duplicate_of is not None:
+        return Decision(
+            Outcome("duplicate", duplicate_of.arrival, duplicate_of.message_id, duplicate_of.profile_id, value=duplicate_of.event_id), records
+        )
+    return Decision(Outcome("stored", fresh.arrival, message_id, profile_id), records)
+
+
+def _update(
+    understood: events.Understood, found: Identified, facts: Facts, records: list[Record], now: Millis, arrival: int
+) -> tuple[EventRef | None, list[str]]:
+    """The rows of a message that changes its profile; the event it repeats, if it is a second registration; notes."""
+    message = understood.message
+    before = facts.profiles.get(found.profile.id)
+    profile, notes = found.profile, found.notes
+    duplicate_of = None
+    for gone in found.absorbed:
+        records.extend(_absorbed(gone, profile, facts.profiles.get(found.profile.id), now))
+    records.extend(found.changed)
+    if understood.parameters:
+        tie = tie_of(message.message_id)
+        profile, more = with_parameters(profile, understood.parameters, message.at, tie, understood.scope)  # type: ignore[arg-type]
+        notes = [*notes, *more]
+    if understood.audience is not None:
+        profile, more_records = set_member(
+            profile, understood.audience.key, understood.is_member, message.at, tie_of(message.message_id), now
+        )
+        records.extend(more_records)
+    if understood.name == REGISTRATION and message.type == "track":
+        if profile.registration is None:
+            profile = replace(profile, registration=arrival)
+        else:
+            duplicate_of = EventRef(profile.registration, profile.id)
+    if profile is not before:
+        records.append(profile)
+    for key, profile_id in found.binds:
+        owner = facts.owners.get(key)
+        records.append(Identity(key, profile_id, owner.barrier_at if owner is not None else 0))
+    return duplicate_of, notes
+
+
+def _absorbed(gone: Profile, target: Profile, before: Profile | None, now: Millis) -> list[Record]:
+    """The rows of a profile that became part of another."""
+    records: list[Record] = [Merged(number, target.id, now) for number in (gone.id, *gone.sources)]
+    for name, member in gone.audiences.items():
+        records.append(Membership(name, gone.id, None))
+        standing = target.audiences[name]
+        records.append(Membership(name, target.id, standing.since if standing.is_member else None))
+        del member
+    mine = before.registration if before is not None else None
+    if gone.registration is not None and mine is not None and gone.registration != mine:
+        records.append(Repeats(max(gone.registration, mine), min(gone.registration, mine)))
+    return records
+
+
+def _create_profile(command: c.CreateProfile, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+    key = IdentityKey("e" + command.email)
+    owner = facts.owners.get(key)
+    if owner is not None and owner.profile_id is not None:
+        return Decision(Outcome("refused", profile_id=owner.profile_id, code="identity_key_value_already_taken", reason="This email belongs to another person."))
+    if owner is not None and owner.barrier_at >= now:
+        return Decision(Outcome("refused", code="person_suppressed", reason="This person is suppressed."))
+    found = identify((key,), facts.owners, facts.profiles, fresh.profile_id, now)
+    identity = Identity(key, found.profile.id, owner.barrier_at if owner is not None else 0)
+    return Decision(Outcome("done", profile_id=found.profile.id), (found.profile, identity))
+
+
+def _change_profile(
+    command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMembership | c.Forward, facts: Facts, now: Millis, fresh: Fresh
+) -> Decision:
+    number = command.source if isinstance(command, c.Forward) else command.profile_id
+    profile = facts.profile(number)
+    if profile is None:
+        return _refused("person_not_found", "No person has this id.")
+    match command:
+        case c.SetEmail():
+            return _set_email(command, profile, facts, now)
+        case c.SetParameter():
+            return _set_parameter(command, profile, now)
+        case c.SetBlock():
+            changed = replace(profile, block=Block(command.type, command.reason, now), version=profile.version + 1)
+            return Decision(Outcome("done", profile_id=profile.id), (changed,))
+        case c.SetMembership():
+            if not profile.is_known:
+                return _refused("person_not_identified", "Only an identified person can be in an audience.")
+            if command.audience not in facts.audiences:
+                return _refused("audience_not_found", "There is no such audience.")
+            member = profile.audiences.get(command.audience)
+            if not command.is_member and (member is None or not member.is_member):
+                return _refused("membership_not_found", "The person is not in this audience.")
+            changed, records = set_member(profile, command.audience, command.is_member, now, tie_of(command.message_id), now)
+            return Decision(Outcome("done", profile_id=profile.id), [*records, changed])
+        case c.Forward():
+            return _forward(command, profile, facts, now)
+
+
+def _refused(code: str, reason: str) -> Decision:
+    return Decision(Outcome("refused", code=code, reason=reason))
+
+
+def _set_email(command: c.SetEmail, profile: Profile, facts: Facts, now: Millis) -> Decision:
+    key = IdentityKey("e" + command.email)
+    owner = facts.owners.get(key)
+    if owner is not None and owner.profile_id not in (None, profile.id):
+        return _refused("identity_key_value_already_taken", "This email belongs to another person.")
+    if owner is not None and owner.barrier_at >= now:
+        return _refused("person_suppressed", "This person is suppressed.")
+    records: list[Record] = []
+    if owner is None or owner.profile_id is None:
+        strongest = next((k for k in profile.keys if k[0] == "u"), profile.keys[0] if profile.keys else key)
+        owners: dict[IdentityKey, Owner | None] = {strongest: Owner(profile.id), key: owner}
+        keys = (strongest, key) if strongest != key else (key,)
+        found = identify(keys, owners, facts.profiles, profile.id, now)
+        profile = found.profile if found.profile.id == profile.id else profile
+        if key not in profile.keys:
+            profile = replace(profile, keys=(key, *profile.keys))
+        records.append(Identity(key, profile.id, owner.barrier_at if owner is not None else 0))
+    profile, _ = with_parameters(profile, {"email": command.email}, now, tie_of(command.message_id), "PRIVATE")
+    return Decision(Outcome("done", profile_id=profile.id), [*records, profile])
+
+
+def _set_parameter(command: c.SetParameter, profile: Profile, now: Millis) -> Decision:
+    name = command.name
+    if name in READ_ONLY_PARAMETERS:
+        return _refused("read_only_name", "This name is read-only here; change it on the person.")
+    mine = profile.parameters.get(name)
+    exists = mine is not None and mine.value is not None
+    if command.mode == "create" and exists:
+        return _refused("data_already_exists", "The person already has data of this name.")
+    if command.mode != "create" and not exists:
+        return _refused("data_not_found", "The person has no data of this name.")
+    if command.mode != "delete" and command.value is None:
+        return _refused("invalid_value", "A value is required.")
+    scope = command.scope or (mine.scope if mine is not None and exists else "PRIVATE")
+    value = None if command.mode == "delete" else command.value
+    at = max(now, mine.at + 1) if mine is not None else now
+    changed, notes = with_parameters(profile, {name: value}, at, tie_of(command.message_id), scope)
+    if notes:
+        return _refused("too_much_data", notes[0])
+    return Decision(Outcome("done", profile_id=profile.id), (changed,))
+
+
+def _forward(command: c.Forward, source: Profile, facts: Facts, now: Millis) -> Decision:
+    target = facts.profile(command.target)
+    if target is None:
+        return _refused("person_not_found", "No person has the id to forward to.")
+    if source.id == target.id:
+        return _refused("forward_to_self", "The two are the same person already.")
+    if not source.is_known:
+        return _refused("forwarding_profile_is_device", "Only an identified person can be forwarded.")
+    if not target.is_known:
+        return _refused("forward_to_profile_is_device", "A person can only be forwarded to an identified one.")
+    found = Identified(target, [], [], [], [])
+    absorb(found, source, now, "forwarded")
+    records = _absorbed(source, found.profile, target, now)
+    records.append(found.profile)
+    for key, profile_id in found.binds:
+        owner = facts.owners.get(key)
+        records.append(Identity(key, profile_id, owner.barrier_at if owner is not None else 0))
+    return Decision(Outcome("done", profile_id=target.id), records)
+
+
+def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+    match command:
+        case c.CreateAccount(id=id):
+            known = facts.accounts.get(id)
+            account = known or Account(fresh.account, id, now, Settings())
+            return Decision(Outcome("done", value=account.number), () if known else (account,))
+        case c.CreateKey(key=key):
+            return Decision(Outcome("done"), (key,))
+        case c.RevokeKey(id=id):
+            revoked = [key for key in facts.keys.values() if key.account == command.account and id in (key.id, key.name) and not key.revoked_at]
+            if not revoked:
+                return _refused("key_not_found", "No live key has this id or name.")
+            return Decision(Outcome("done", value=len(revoked)), tuple(replace(key, revoked_at=now) for key in revoked))
+        case c.TouchKeys(used=used):
+            return Decision(Outcome("done"), (KeysUsed(used),))
+        case c.Configure(account=number, settings=settings):
+            account = next((a for a in facts.accounts.values() if a.number == number), None)
+            if account is None:
+                return _refused("account_not_found", "There is no such account.")
+            return Decision(Outcome("done"), (replace(account, settings=settings),))
+        case _:
+            raise TypeError(type(command).__name__)

@@ -1,0 +1,116 @@
+"""Decisions: an outcome for whoever asked, and the rows that make it so. One place saves rows; all of a decision's, or none."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from goodword.core.account import Account, Key
+from goodword.core.event import Event
+from goodword.core.profile import IdentityKey, Profile, ProfileId
+from goodword.core.times import Millis
+
+Verdict = Literal["stored", "duplicate", "dropped", "rejected", "done", "refused"]
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """What became of a command. `arrival` is the event's (the original's, for a duplicate); `code` says why it was refused."""
+
+    verdict: Verdict
+    arrival: int = 0
+    message_id: str = ""
+    profile_id: ProfileId | None = None
+    code: str = ""
+    reason: str = ""
+    value: Any = None
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """Who owns an identity key from now on, and up to when messages about it are dropped."""
+
+    key: IdentityKey
+    profile_id: ProfileId | None
+    barrier_at: Millis = 0
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """A dedup key, taken for ever by one event."""
+
+    key: str
+    arrival: int
+    profile_id: ProfileId
+    message_id: str
+
+
+class Merged(Struct, frozen=True, gc=False):
+    """`source` became part of `target`: its number now finds the target."""
+
+    source: ProfileId
+    target: ProfileId
+    at: Millis
+
+
+class Repeats(Struct, frozen=True, gc=False):
+    """An event turned out to repeat an earlier one, when the profiles of the two became one."""
+
+    arrival: int
+    of: int
+
+
+class Audience(Struct, frozen=True, gc=False):
+    """An audience, made when it is first seen."""
+
+    name: str
+    created_at: Millis
+
+
+class Membership(Struct, frozen=True, gc=False):
+    """A profile is in an audience (`since` a time), or no longer (None)."""
+
+    audience: str
+    profile_id: ProfileId
+    since: Millis | None
+
+
+class Receipt(Struct, frozen=True, gc=False):
+    """A message that left no event: its line in the message log. Holds nothing that names a person."""
+
+    arrival: int
+    received_at: Millis
+    verdict: Verdict
+    type: str
+    reason: str
+    door: str = ""
+    message_id: str = ""
+    refers: int = 0
+    shape: str = ""
+
+
+class Erased(Struct, frozen=True):
+    """Profiles whose keys are destroyed and whose rows go; the identity keys stay as barriers up to `barrier_at`."""
+
+    erasure_id: str
+    profile_ids: tuple[ProfileId, ...]
+    keys: tuple[IdentityKey, ...]
+    audiences: tuple[tuple[str, ProfileId], ...]
+    at: Millis
+    barrier_at: Millis
+    is_suppressed: bool
+    note: str
+
+
+class KeysUsed(Struct, frozen=True):
+    """When keys, by hash, were last used."""
+
+    used: tuple[tuple[bytes, Millis], ...]
+
+
+Record = Event | Profile | Identity | Claim | Merged | Repeats | Audience | Membership | Receipt | Erased | Account | Key | KeysUsed
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """The answer to a command."""
+
+    outcome: Outcome
+    records: tuple[Record, ...] | list[Record] = ()

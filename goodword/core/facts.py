@@ -1,0 +1,121 @@
+"""What a command needs to know (Lookup) and what was found (Facts)."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from goodword.core import command as c
+from goodword.core.account import REGISTRATION, Account, Key
+from goodword.core.decision import Claim, Erased, Identity, Merged, Record
+from goodword.core.event import Event, EventRef, Understood
+from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
+
+
+class Lookup(Struct):
+    """What a group's commands of one account ask to be loaded. `closely` are keys whose owners' profiles are wanted too."""
+
+    message_ids: list[str] = field(default_factory=list)
+    keys: set[IdentityKey] = field(default_factory=set)
+    claims: set[str] = field(default_factory=set)
+    profile_ids: set[ProfileId] = field(default_factory=set)
+    audiences: set[str] = field(default_factory=set)
+
+
+class Facts(Struct):
+    """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it."""
+
+    account: Account | None = None
+    seen: dict[str, EventRef] = field(default_factory=dict)
+    owners: dict[IdentityKey, Owner | None] = field(default_factory=dict)
+    profiles: dict[ProfileId, Profile] = field(default_factory=dict)
+    claims: dict[str, EventRef] = field(default_factory=dict)
+    merged: dict[ProfileId, ProfileId] = field(default_factory=dict)
+    audiences: set[str] = field(default_factory=set)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+
+    def profile(self, profile_id: ProfileId) -> Profile | None:
+        """A profile by its id or by the id of one merged into it."""
+        return self.profiles.get(self.merged.get(profile_id, profile_id))
+
+    def lay(self, records: tuple[Record, ...] | list[Record]) -> None:
+        """Lay a decision's rows over what was loaded, for the commands that follow in the group."""
+        for record in records:
+            match record:
+                case Event():
+                    ref = EventRef(record.arrival, record.profile_id, message_id=record.message_id)
+                    self.seen[record.message_id] = ref
+                case Profile():
+                    self.profiles[record.id] = record
+                case Identity():
+                    self.owners[record.key] = Owner(record.profile_id, record.barrier_at)
+                case Claim():
+                    self.claims[record.key] = EventRef(record.arrival, record.profile_id, message_id=record.message_id)
+                case Merged():
+                    self.merged[record.source] = record.target
+                    self.profiles.pop(record.source, None)
+                case Erased():
+                    for number in record.profile_ids:
+                        self.profiles.pop(number, None)
+                case _:
+                    pass
+
+
+def ask(command: c.Command, lookup: Lookup) -> None:
+    """Add what one command needs to know to its account's lookup."""
+    match command:
+        case c.Receive(understood=understood):
+            lookup.message_ids.append(understood.message.message_id)
+            lookup.keys.update(understood.keys)
+            if understood.claim is not None:
+                lookup.claims.add(understood.claim)
+        case c.Erase(keys=keys, profile_id=profile_id):
+            lookup.keys.update(keys)
+            if profile_id is not None:
+                lookup.profile_ids.add(profile_id)
+        case c.Unsuppress(keys=keys):
+            lookup.keys.update(keys)
+        case c.CreateProfile(email=email):
+            lookup.keys.add(IdentityKey("e" + email))
+        case c.SetEmail(profile_id=profile_id, email=email):
+            lookup.keys.add(IdentityKey("e" + email))
+            lookup.profile_ids.add(profile_id)
+        case c.SetParameter(profile_id=profile_id) | c.SetBlock(profile_id=profile_id):
+            lookup.profile_ids.add(profile_id)
+        case c.SetMembership(profile_id=profile_id, audience=audience):
+            lookup.profile_ids.add(profile_id)
+            lookup.audiences.add(audience)
+        case c.Forward(source=source, target=target):
+            lookup.profile_ids.update((source, target))
+        case _:
+            pass
+
+
+def needs_profile(understood: Understood, owners: dict[IdentityKey, Owner | None]) -> bool:
+    """Whether deciding a message takes its profile's document, or just its number: most tracks of known people need no more."""
+    if understood.parameters is not None or understood.audience is not None or understood.name == REGISTRATION:
+        return True
+    first = None
+    for key in understood.keys:
+        owner = owners.get(key)
+        if owner is None or owner.profile_id is None or (first is not None and owner.profile_id != first):
+            return True
+        first = owner.profile_id
+    return first is None
+
+
+def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None]) -> set[ProfileId]:
+    """The profiles to load for a command, once the owners of its keys are known."""
+    match command:
+        case c.Receive(understood=understood):
+            if not needs_profile(understood, owners):
+                return set()
+            keys = understood.keys
+        case c.Erase(keys=keys):
+            pass
+        case c.CreateProfile(email=email) | c.SetEmail(email=email):
+            keys = (IdentityKey("e" + email),)
+        case _:
+            return set()
+    found = (owners.get(key) for key in keys)
+    return {owner.profile_id for owner in found if owner is not None and owner.profile_id is not None}

@@ -1,0 +1,46 @@
+"""Deletion and suppression: everything about a person goes, and what is older than the deletion does not come back (laws 4, 5)."""
+
+from __future__ import annotations
+
+from goodword.core.decision import Decision, Erased, Identity, Outcome, Record
+from goodword.core.facts import Facts
+from goodword.core.profile import IdentityKey, Owner, Profile
+from goodword.core.times import FOREVER, Millis
+
+
+def erase(
+    facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, erasure_id: str, note: str, suppress: bool, now: Millis
+) -> Decision:
+    """Delete the profiles these keys find, all merged into them included; an unknown person succeeds and creates nothing.
+
+    Every key of theirs, and every key asked for, keeps a barrier: messages up to `now` about it are dropped, or all of them
+    when suppressed. Barriers are keyed hashes, which name nobody.
+    """
+    profiles = {named.id: named} if named is not None else {}
+    for key in keys:
+        owner = facts.owners.get(key)
+        if owner is not None and owner.profile_id is not None:
+            profile = facts.profiles[owner.profile_id]
+            profiles[profile.id] = profile
+    barrier_at = FOREVER if suppress else now
+    barred = dict.fromkeys(keys)
+    for profile in profiles.values():
+        barred.update(dict.fromkeys(profile.keys))
+    numbers = tuple(number for profile in profiles.values() for number in (profile.id, *profile.sources))
+    memberships = tuple((name, profile.id) for profile in profiles.values() for name in profile.audiences)
+    records: list[Record] = []
+    for key in barred:
+        owner = facts.owners.get(key)
+        records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else 0)))
+    records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress, note))
+    return Decision(Outcome("done", value=len(profiles)), records)
+
+
+def unsuppress(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None], now: Millis) -> Decision:
+    """Messages newer than `now` about these keys are taken again; older ones stay dropped."""
+    records: list[Record] = []
+    for key in keys:
+        owner = owners.get(key)
+        if owner is not None and owner.barrier_at >= FOREVER:
+            records.append(Identity(key, owner.profile_id, now))
+    return Decision(Outcome("done", value=len(records)), records)

@@ -1,0 +1,194 @@
+"""The engine: the only door for writes. Commands wait, are decided in groups, saved in one commit, and answered after it.
+
+Called on one thread. `submit` queues; a group is flushed when one pass of the event loop brought no further request, so that
+all requests that are there already share a commit. Past the bound `submit` refuses, and nothing is half done (law 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from goodword.core import command as c
+from goodword.core.decide import Fresh, decide
+from goodword.core.decision import Decision, Outcome
+from goodword.core.profile import Profile, ProfileId
+from goodword.storage.keys import KeyStoreError
+from goodword.storage.sqlite import DatabaseError
+from goodword.storage.store import Store
+
+WAITING_MAX = 4_000
+GROUP_MAX = 600
+STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
+
+
+class Overloaded(Exception):
+    """The server has as much work waiting as it will promise to do in time. Try again shortly."""
+
+
+class Unavailable(Exception):
+    """The data cannot be written at the moment (disk full, read-only or failing). Nothing was stored; try again later."""
+
+
+def wall_clock_ms() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Measures:
+    """What the engine counted since it started, for `/metrics`."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, int] = {}
+        self.groups = 0
+        self.commands = 0
+        self.commit_seconds = 0.0
+        self.group_sizes = [0] * 12
+        self.commit_buckets = [0] * 12
+        self.failures = 0
+        self.overloads = 0
+
+    def group(self, size: int, seconds: float) -> None:
+        """Count one committed group: powers of two of its size, and of its time in 0.25 ms."""
+        self.groups += 1
+        self.commands += size
+        self.commit_seconds += seconds
+        self.group_sizes[min(size.bit_length(), 11)] += 1
+        self.commit_buckets[min(int(seconds * 4000).bit_length(), 11)] += 1
+
+
+Reply = Callable[[list[Outcome] | Exception], None]
+
+
+class Engine:
+    """Decides and saves. `execute` runs a group at once; `submit` and `ask` wait for one (they need an event loop)."""
+
+    def __init__(self, store: Store, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self.store = store
+        self.clock = clock
+        self.measures = Measures()
+        self.waiting = 0
+        self.unavailable_since: float | None = None
+        self._queue: deque[tuple[Sequence[c.Command], Reply]] = deque()
+        self._arrived = 0
+        self._scheduled = False
+        self._latest = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
+        """Queue commands that are answered together. Errors: Overloaded, at once."""
+        if self.waiting >= WAITING_MAX:
+            self.measures.overloads += 1
+            raise Overloaded
+        self._queue.append((commands, reply))
+        self.waiting += len(commands)
+        self._arrived += 1
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._settle, self._arrived)
+
+    async def ask(self, commands: Sequence[c.Command]) -> list[Outcome]:
+        """Submit and wait for the outcomes. Errors: Overloaded, Unavailable."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Outcome]] = loop.create_future()
+
+        def reply(result: list[Outcome] | Exception) -> None:
+            if future.cancelled():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.submit(commands, reply)
+        return await future
+
+    def _settle(self, arrived: int) -> None:
+        """Flush when a pass of the loop brought nothing new, or there is a full group anyway."""
+        assert self._loop is not None
+        if self._arrived != arrived and self.waiting < GROUP_MAX:
+            self._loop.call_soon(self._settle, self._arrived)
+            return
+        self._flush()
+        if self._queue:
+            self._loop.call_soon(self._settle, self._arrived)
+        else:
+            self._scheduled = False
+
+    def _flush(self) -> None:
+        group: list[c.Command] = []
+        members: list[tuple[int, int, Reply]] = []
+        while self._queue and (not group or len(group) + len(self._queue[0][0]) <= GROUP_MAX):
+            commands, reply = self._queue.popleft()
+            members.append((len(group), len(group) + len(commands), reply))
+            group.extend(commands)
+        self.waiting -= len(group)
+        try:
+            outcomes = self.execute(group)
+        except Exception as error:  # every member of the group must be answered, whatever went wrong
+            failure = error if isinstance(error, Unavailable) else Unavailable()
+            for _, _, reply in members:
+                reply(failure)
+            if not isinstance(error, Unavailable):
+                raise
+            return
+        for start, end, reply in members:
+            reply(outcomes[start:end])
+
+    def execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
+        """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
+        started = time.perf_counter()
+        try:
+            outcomes = self._execute(commands)
+        except STORE_ERRORS as error:
+            self.measures.failures += 1
+            self.unavailable_since = self.unavailable_since or time.monotonic()
+            raise Unavailable(f"{type(error).__name__}") from error
+        self.unavailable_since = None
+        self.measures.group(len(commands), time.perf_counter() - started)
+        return outcomes
+
+    def _execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
+        store = self.store
+        now = self.clock()
+        self._latest = max(self._latest, now)
+        facts = store.load(commands)
+        arrival = store.last_arrival
+        accounts = max(store.accounts, default=0)
+        outcomes: list[Outcome] = []
+        decisions = []
+        verdicts = self.measures.verdicts
+        used: list[int] = []
+        for command in commands:
+            known = facts[command.account]
+            fresh = Fresh(arrival + 1, ProfileId(store.reserve_profile_id()), accounts + 1)
+            at = self._latest if type(command) is c.Erase else now
+            decision = decide(command, known, at, fresh)
+            records = decision.records
+            if records:
+                arrival += 1
+                known.lay(records)
+                decisions.append((self._account_of(command, decision), records))
+                if any(type(record) is Profile and record.id == fresh.profile_id for record in records):
+                    store.use_profile_id()
+                    used.append(fresh.profile_id)
+            outcome = decision.outcome
+            outcomes.append(outcome)
+            verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
+        if decisions:
+            store.save(decisions, now)
+            store.database.tidy()
+        return outcomes
+
+    @staticmethod
+    def _account_of(command: c.Command, decision: Decision) -> int:
+        return decision.outcome.value if isinstance(command, c.CreateAccount) else command.account
+
+    def close(self) -> None:
+        """Decide and save what still waits, then let go of the data."""
+        while self._queue:
+            self._flush()
+        self.store.close()

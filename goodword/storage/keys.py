@@ -1,0 +1,556 @@
+"""The key store: one data key a person; deleting a person destroys it (laws 4 and 5). One process writes.
+
+1. A number is handed out once: from a chunk whose keys and high-water mark were fsynced; on open, only after the mark.
+2. A destroyed key is in no file: its slot is overwritten in place and fsynced before `destroy` returns. (ext4 and xfs
+   overwrite in place; on btrfs, ZFS or under snapshots, rotating the master key makes old copies worthless.)
+3. The journal is fsynced before the slots are touched: a destruction that was begun is finished on the next open.
+
+keys.bin      4096 bytes of header, then 64-byte slots, slot n for profile n. `cipher.py` has the formats:
+                live  nonce 12 | AES-256-GCM(master, data key, aad = store id + n) 48 | LIVE
+                gone  deleted_at 8 | zeros 52 | GONE
+keys.journal  a 40-byte header, then 40-byte tombstones. The writer holds its flock while open.
+keys.master   base64 of the master key, only where the caller gives none.
+keys.lock     flock: exclusive around every change, shared around what must not see half of one.
+
+Whoever has the store open holds a shared flock on keys.bin: rotation, which replaces that file, must be alone.
+"""
+
+import base64
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from goodword.storage.cipher import (
+    KEY_BYTES,
+    NO_HASH,
+    RECORD_BYTES,
+    SLOT_BYTES,
+    Header,
+    KeyWrap,
+    NewerFormat,
+    Tombstone,
+    Unreadable,
+    destroyed_at,
+    gone_slot,
+    journal_header,
+    unpack_tombstones,
+)
+
+__all__ = ["NO_HASH", "KeyStore", "KeyStoreError", "Tombstone", "parse_master"]
+
+HEADER_BYTES = 4096
+BLOCK_SLOTS = 16384  # read and written at once: 1 MiB
+CHUNK_MIN, CHUNK_MAX = 256, 16384  # numbers allocated at once
+CACHE_MAX = 50_000  # keys
+PROBLEMS_MAX = 1000
+
+
+class KeyStoreError(Exception):
+    """The key store cannot be used."""
+
+    def __init__(self, detail: object = "") -> None:
+        super().__init__(f"{type(self).__doc__} {detail}".strip())
+
+
+class WrongMasterKey(KeyStoreError):
+    """The master key does not fit this key store, or is not base64 of 32 bytes."""
+
+
+class KeyStoreDamaged(KeyStoreError):
+    """The key store is damaged: restore the keys.* files together from a backup."""
+
+
+class KeyStoreMissing(KeyStoreError):
+    """There is no key store here, or one of its files is missing:"""
+
+
+class NewerKeyStore(KeyStoreError):
+    """The key store was written by a newer version of Goodword: install that version."""
+
+
+class InsecureMasterFile(KeyStoreError):
+    """Other users of this machine can read the master key file. Make it yours alone:"""
+
+
+class KeyStoreBusy(KeyStoreError):
+    """Another process uses the key store: stop it first."""
+
+
+class KeyStoreReadOnly(KeyStoreError):
+    """The key store was opened for reading."""
+
+
+def parse_master(text: str) -> bytes:
+    """The 32-byte master key from its base64 text. Errors: WrongMasterKey."""
+    try:
+        master = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        master = b""
+    if len(master) != KEY_BYTES:
+        raise WrongMasterKey
+    return master
+
+
+class KeyStore:
+    """Any thread may call `key`, `destroyed_at`, `journal`, `backup` and `verify`; the rest only the one that writes."""
+
+    pepper: bytes  # 32 bytes, the key of the look-up hashes
+    _fd: int = -1
+    _journal_fd: int = -1
+    _header: Header
+    _next: int
+    _wrap: KeyWrap
+    _uses_file: bool
+
+    def __init__(self, directory: Path, readonly: bool) -> None:
+        self._dir, self._readonly = directory, readonly
+        self._bin, self._journal, self._master = (directory / f"keys.{name}" for name in ("bin", "journal", "master"))
+        self._cache: dict[int, bytes] = {}
+        self._mutex = threading.Lock()  # a key read before its destruction must not enter the cache after it
+        self._chunk = CHUNK_MIN
+
+    @classmethod
+    def open(cls, directory: Path, *, master: bytes | None, readonly: bool = False) -> Self:
+        """Open the store, or create it unless `readonly`; finish what a crash interrupted.
+
+        `master`: 32 bytes, or None to use the file keys.master. Errors: KeyStoreError, ValueError, OSError."""
+        if master is not None and len(master) != KEY_BYTES:
+            raise ValueError("a master key has 32 bytes")
+        self = cls(directory, readonly)
+        if readonly and not self._bin.exists():
+            raise KeyStoreMissing(self._bin)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with self._locked(fcntl.LOCK_SH if readonly else fcntl.LOCK_EX):
+                self._open_files(master)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up files and locks. Twice is once."""
+        for fd in (self._fd, self._journal_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._journal_fd = -1
+        self._cache.clear()
+
+    @property
+    def store_id(self) -> bytes:
+        """16 random bytes, the store's for life."""
+        return self._header.store_id
+
+    @property
+    def allocated(self) -> int:
+        """The high-water mark of profile numbers. A database that knows a higher one has an outdated key store."""
+        return self._header.allocated
+
+    def next_profile_id(self) -> int:
+        """A number never handed out before, with its key. Errors: OSError (the store stays usable), KeyStoreReadOnly."""
+        if self._next > self._header.allocated:
+            self._allocate()
+        self._next += 1
+        return self._next - 1
+
+    def key(self, profile_id: int) -> bytes | None:
+        """The 32-byte data key; None when destroyed or never allocated. Errors: KeyStoreDamaged."""
+        key = self._cache.get(profile_id)
+        if key is not None or not 0 < profile_id <= self._header.allocated:
+            return key
+        try:
+            with self._mutex:
+                key = self._wrap.open_slot(profile_id, _slot(self._fd, profile_id))
+                if key is not None:
+                    if len(self._cache) >= CACHE_MAX:
+                        self._cache.clear()
+                    self._cache[profile_id] = key
+                return key
+        except Unreadable:
+            return self._key_for_certain(profile_id)
+
+    def destroyed_at(self, profile_id: int) -> int | None:
+        """When the profile was deleted, in epoch ms; None when it was not."""
+        return destroyed_at(_slot(self._fd, profile_id)) if 0 < profile_id <= self._header.allocated else None
+
+    def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
+        """Destroy the keys for ever; remember the tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
+
+        A tombstone names one of `profile_ids`, or 0. A profile without one gets one with `NO_HASH` and the latest time.
+        Again is harmless. Errors: ValueError and KeyStoreReadOnly (nothing was done); OSError: on a full disk nothing was
+        done, else the store is closed, and opening it finishes what was begun."""
+        self._need_writer()
+        records = _complete(profile_ids, [Tombstone(*t) for t in tombstones])
+        end = (self._header.journal_len + 1) * RECORD_BYTES
+        with self._locked(fcntl.LOCK_EX):
+            try:
+                _write(self._journal_fd, b"".join(record.pack() for record in records), end)
+                os.fsync(self._journal_fd)
+            except OSError:
+                os.ftruncate(self._journal_fd, end)
+                raise
+            try:
+                self._apply(records)
+            except OSError:
+                self.close()
+                raise
+
+    def journal_len(self) -> int:
+        """How many records `journal` has."""
+        return self._header.journal_len
+
+    def journal(self, start: int = 0) -> Iterator[Tombstone]:
+        """The tombstones from index `start` on, in the order of their destruction. Errors: KeyStoreDamaged."""
+        end = self._header.journal_len
+        for first in range(start, end, BLOCK_SLOTS):
+            size = min(BLOCK_SLOTS, end - first) * RECORD_BYTES
+            records = list(unpack_tombstones(os.pread(self._journal_fd, size, (first + 1) * RECORD_BYTES)))
+            yield from records
+            if len(records) * RECORD_BYTES != size:
+                raise KeyStoreDamaged(f"Record {first + len(records)} of {self._journal} is unreadable.")
+
+    def refresh(self) -> None:
+        """Let a reader see what was allocated and destroyed since: call it before each answer. No effect on the writer."""
+        if self._readonly:
+            with self._locked(fcntl.LOCK_SH), self._mutex:
+                before, self._header = self._header, _read_header(self._fd)
+                if self._header.journal_len != before.journal_len:
+                    self._cache.clear()
+
+    def rotate_master(self, new_master: bytes, progress: Callable[[int, int], None] | None = None) -> None:
+        """Wrap every key anew, and replace keys.master if that was used. `progress(done, total)` counts slots.
+
+        A crash leaves the old store or the new one. Errors: KeyStoreBusy (somebody reads or backs up), ValueError and
+        KeyStoreReadOnly (nothing was done); KeyStoreDamaged and OSError (the store is closed: open it again)."""
+        self._need_writer()
+        if len(new_master) != KEY_BYTES:
+            raise ValueError("a master key has 32 bytes")
+        new, fd = KeyWrap(new_master, self.store_id), -1
+        with self._locked(fcntl.LOCK_EX), self._mutex:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(self._fd, fcntl.LOCK_SH)
+                raise KeyStoreBusy from None
+            try:
+                if self._uses_file:
+                    _create_master(_new(self._master), new_master)
+                fd = _create(_new(self._bin))
+                fcntl.flock(fd, fcntl.LOCK_SH)
+                for first, slots in _blocks(self._fd, 1, self.allocated):
+                    keys = enumerate((self._wrap.open_slot(n, slot) for n, slot in enumerate(slots, first)), first)
+                    moved = (slots[n - first] if key is None else new.slot(n, key) for n, key in keys)
+                    _write(fd, b"".join(moved), _offset(first))
+                    if progress:
+                        progress(first + len(slots) - 1, self.allocated)
+                self._header = self._header._replace(wrapped_pepper=new.wrap(0, self.pepper))
+                _write_header(fd, self._header)
+                os.fsync(fd)
+                _replace(_new(self._bin), self._bin)
+                if self._uses_file:
+                    _replace(_new(self._master), self._master)
+            except BaseException as error:
+                if fd >= 0:
+                    os.close(fd)
+                self.close()
+                raise KeyStoreDamaged if isinstance(error, Unreadable) else error from None
+            os.close(self._fd)
+            self._fd, self._wrap = fd, new
+
+    def backup(self, dest: Path) -> None:
+        """A consistent copy in the directory `dest`, while the writer goes on. Errors: FileExistsError, OSError."""
+        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+        dest.chmod(0o700)
+        fds = []
+        try:
+            with self._locked(fcntl.LOCK_SH):
+                fds.append(source := os.open(self._bin, os.O_RDONLY))
+                fcntl.flock(source, fcntl.LOCK_SH)  # no rotation meanwhile
+                before = _read_header(source)
+                if self._uses_file:
+                    _create_file(dest / self._master.name, self._master.read_bytes())
+            fds.append(copy := _create(dest / self._bin.name))
+            for first, slots in _blocks(source, 1, before.allocated):
+                _write(copy, b"".join(slots), _offset(first))
+            with self._locked(fcntl.LOCK_SH):  # then what changed meanwhile, while the writer waits
+                after = _read_header(source)
+                for first, slots in _blocks(source, before.allocated + 1, after.allocated):
+                    _write(copy, b"".join(slots), _offset(first))
+                journal = os.pread(self._journal_fd, (after.journal_len + 1) * RECORD_BYTES, 0)
+            _overwrite(copy, unpack_tombstones(journal[(before.journal_len + 1) * RECORD_BYTES :]), after.allocated)
+            _create_file(dest / self._journal.name, journal)
+            _write_header(copy, after)  # last: without it the copy does not pass for a store
+            os.fsync(copy)
+            _fsync_directory(dest)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the store, at most 1000 sentences; empty when all is well. Reads everything."""
+        return list(islice(self._problems(), PROBLEMS_MAX))
+
+    def _problems(self) -> Iterator[str]:
+        try:
+            with self._locked(fcntl.LOCK_SH):
+                allocated = _read_header(self._fd).allocated
+            for first, slots in _blocks(self._fd, 1, allocated):
+                for profile_id, slot in enumerate(slots, first):
+                    try:
+                        self._wrap.open_slot(profile_id, slot)
+                    except Unreadable:
+                        try:
+                            self._key_for_certain(profile_id)
+                        except KeyStoreDamaged as error:
+                            yield str(error)
+            for index, record in enumerate(self.journal()):
+                if 0 < record.profile_id <= allocated and self.destroyed_at(record.profile_id) is None:
+                    yield f"Record {index} of the journal destroyed profile {record.profile_id}, but its slot is not."
+        except KeyStoreDamaged as error:
+            yield str(error)
+
+    def _key_for_certain(self, profile_id: int) -> bytes | None:
+        """What a reader cannot read may be half of a destruction: look again under the lock."""
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                return self._wrap.open_slot(profile_id, _slot(self._fd, profile_id))
+            except Unreadable:
+                raise KeyStoreDamaged(f"Slot {profile_id} of {self._bin} is unreadable.") from None
+
+    @contextmanager
+    def _locked(self, mode: int) -> Iterator[None]:
+        fd = os.open(self._dir / "keys.lock", (os.O_RDONLY if self._readonly else os.O_RDWR) | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, mode)
+            yield
+        finally:
+            os.close(fd)
+
+    def _need_writer(self) -> None:
+        if self._readonly:
+            raise KeyStoreReadOnly
+
+    def _open_files(self, master: bytes | None) -> None:
+        access = os.O_RDONLY if self._readonly else os.O_RDWR
+        try:
+            self._journal_fd = os.open(self._journal, access if self._readonly else access | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise KeyStoreMissing(self._journal) from None
+        if not self._readonly:
+            try:
+                fcntl.flock(self._journal_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise KeyStoreBusy from None
+            _scrub(_new(self._bin))
+            if not self._bin.exists():
+                self._create_store(master)
+        self._fd = os.open(self._bin, access)
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+        self._header, self._uses_file = _read_header(self._fd), master is None
+        self._next = self.allocated + 1
+        if os.fstat(self._fd).st_size < _offset(self._next):
+            raise KeyStoreDamaged(f"{self._bin} is cut.")
+        self._unlock(master)
+        self._open_journal()
+
+    def _create_store(self, master: bytes | None) -> None:
+        if os.fstat(self._journal_fd).st_size:
+            raise KeyStoreMissing(f"{self._bin} (its keys.journal is here)")
+        if master is None:
+            if not self._master.exists():
+                _scrub(_new(self._master))
+                _create_master(_new(self._master), os.urandom(KEY_BYTES))
+                _replace(_new(self._master), self._master)
+            master = _read_master(self._master)
+        store_id = os.urandom(16)
+        fd = _create(_new(self._bin))
+        try:
+            _write_header(fd, Header(store_id, 0, 0, KeyWrap(master, store_id).wrap(0, os.urandom(KEY_BYTES))))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        _replace(_new(self._bin), self._bin)
+
+    def _unlock(self, master: bytes | None) -> None:
+        """A rotation that a crash interrupted leaves two master files: the one that fits is kept."""
+        new = _new(self._master)
+        paths = [path for path in (new, self._master) if path.exists()] if master is None else [self._dir]
+        if not paths:
+            raise KeyStoreMissing(self._master)
+        for path in paths:
+            try:
+                self._wrap = KeyWrap(master or _read_master(path), self.store_id)
+                self.pepper = self._wrap.unwrap(0, self._header.wrapped_pepper)
+            except (Unreadable, WrongMasterKey):
+                continue
+            if path == new and not self._readonly:
+                _replace(new, self._master)
+            elif new in paths and not self._readonly:
+                _scrub(new)
+            return
+        raise WrongMasterKey(paths[-1])
+
+    def _open_journal(self) -> None:
+        header, journal_len = journal_header(self.store_id), self.journal_len()
+        if journal_len == 0 and not self._readonly and os.fstat(self._journal_fd).st_size < RECORD_BYTES:
+            _write(self._journal_fd, header, 0)
+            os.fsync(self._journal_fd)
+            _fsync_directory(self._dir)
+        end, size = (journal_len + 1) * RECORD_BYTES, os.fstat(self._journal_fd).st_size
+        if size < end or os.pread(self._journal_fd, RECORD_BYTES, 0) != header:
+            raise KeyStoreDamaged(f"{self._journal} is cut or belongs to another store.")
+        if size > end and not self._readonly:  # a crash tore the last record, or came before its slot was overwritten
+            records = list(unpack_tombstones(os.pread(self._journal_fd, size - end, end)))
+            os.ftruncate(self._journal_fd, end + len(records) * RECORD_BYTES)
+            os.fsync(self._journal_fd)
+            self._apply(records)
+
+    def _apply(self, records: list[Tombstone]) -> None:
+        """Overwrite the slots of records that are on disk. The header is not synced: an old one repeats this on open."""
+        with self._mutex:
+            _overwrite(self._fd, records, self._next - 1)
+            for record in records:
+                self._cache.pop(record.profile_id, None)
+        os.fsync(self._fd)
+        self._header = self._header._replace(journal_len=self._header.journal_len + len(records))
+        _write_header(self._fd, self._header)
+
+    def _allocate(self) -> None:
+        self._need_writer()
+        first, size = self._next, self._chunk
+        slots = b"".join([self._wrap.slot(n, os.urandom(KEY_BYTES)) for n in range(first, first + size)])
+        header = self._header._replace(allocated=first + size - 1)
+        with self._locked(fcntl.LOCK_EX):  # what an error leaves past the high-water mark, the next try overwrites
+            _write(self._fd, slots, _offset(first))
+            os.fsync(self._fd)
+            _write_header(self._fd, header)
+            os.fsync(self._fd)
+        self._header, self._chunk = header, min(size * 2, CHUNK_MAX)
+
+
+def _complete(profile_ids: Sequence[int], records: list[Tombstone]) -> list[Tombstone]:
+    """Check them, and give every profile a tombstone."""
+    if any(len(t.hash16) != 16 or t.deleted_at < 0 or not 0 <= t.account_no < 1 << 32 for t in records):
+        raise ValueError("a tombstone has a 32-bit account number, a 16-byte hash and a time since 1970")
+    wanted, named = set(profile_ids), {t.profile_id for t in records} - {0}
+    if not named <= wanted or min(wanted, default=1) < 1:
+        raise ValueError("a tombstone names a profile that is to be destroyed, or 0")
+    if wanted - named:
+        if len({t.account_no for t in records}) != 1:
+            raise ValueError("profiles without a tombstone need the tombstones of one account beside them")
+        latest = max(t.deleted_at for t in records)
+        records += [Tombstone(records[0].account_no, NO_HASH, n, latest, False) for n in sorted(wanted - named)]
+    return records
+
+
+def _offset(profile_id: int) -> int:
+    return HEADER_BYTES + (profile_id - 1) * SLOT_BYTES
+
+
+def _slot(fd: int, profile_id: int) -> bytes:
+    return os.pread(fd, SLOT_BYTES, _offset(profile_id))
+
+
+def _blocks(fd: int, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+    """The slots from `first` to `last`, in lists with the number of their first."""
+    for start in range(first, last + 1, BLOCK_SLOTS):
+        end = min(start + BLOCK_SLOTS, last + 1)
+        data = os.pread(fd, (end - start) * SLOT_BYTES, _offset(start))
+        if len(data) != (end - start) * SLOT_BYTES:
+            raise KeyStoreDamaged("keys.bin is cut.")
+        yield start, [data[i : i + SLOT_BYTES] for i in range(0, len(data), SLOT_BYTES)]
+
+
+def _overwrite(fd: int, records: Iterable[Tombstone], last: int) -> None:
+    for t in records:
+        if 0 < t.profile_id <= last:  # written also when it is gone already: an fsync may have failed in between
+            _write(fd, gone_slot(t.deleted_at, _slot(fd, t.profile_id)), _offset(t.profile_id))
+
+
+def _read_header(fd: int) -> Header:
+    try:
+        return Header.unpack(os.pread(fd, HEADER_BYTES, 0))
+    except NewerFormat:
+        raise NewerKeyStore from None
+    except Unreadable:
+        raise KeyStoreDamaged("The header of keys.bin is unreadable.") from None
+
+
+def _write_header(fd: int, header: Header) -> None:
+    _write(fd, header.pack().ljust(HEADER_BYTES, b"\0"), 0)  # what ever changes is in one disk sector: never torn
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
+def _read_master(path: Path) -> bytes:
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            raise InsecureMasterFile(f"chmod 600 {path}")
+        return parse_master(file.read().decode("ascii", "replace"))
+
+
+def _create_master(path: Path, master: bytes) -> None:
+    _create_file(path, base64.b64encode(master) + b"\n")
+    _fsync_directory(path.parent)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _create_file(path: Path, data: bytes) -> None:
+    fd = _create(path)
+    try:
+        _write(fd, data, 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    while data:  # a nearly full disk takes a part
+        done = os.pwrite(fd, data, offset)
+        data, offset = data[done:], offset + done
+
+
+def _zero(fd: int) -> None:
+    size = os.fstat(fd).st_size
+    for offset in range(0, size, HEADER_BYTES):
+        _write(fd, bytes(min(HEADER_BYTES, size - offset)), offset)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _scrub(path: Path) -> None:
+    """Overwrite a left-over file with zeros and remove it."""
+    if path.exists():
+        _zero(os.open(path, os.O_RDWR))
+        path.unlink()
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Rename `new` to `path` durably, then overwrite with zeros what `path` was."""
+    old = os.open(path, os.O_RDWR) if path.exists() else -1
+    os.replace(new, path)
+    _fsync_directory(path.parent)
+    if old >= 0:
+        _zero(old)
+
+
+def _fsync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)

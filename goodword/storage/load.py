@@ -1,0 +1,111 @@
+"""load: what a group's commands need to know, in a bounded number of statements, however many commands there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from goodword.core import command as c
+from goodword.core.event import EventRef
+from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
+from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+
+def load(store: Store, commands: Sequence[c.Command]) -> dict[int, Facts]:
+    """The facts of a group, by account."""
+    lookups: dict[int, Lookup] = {}
+    for command in commands:
+        lookup = lookups.get(command.account)
+        if lookup is None:
+            lookup = lookups[command.account] = Lookup()
+        ask(command, lookup)
+    return {account: _load(store, account, lookup, commands) for account, lookup in lookups.items()}
+
+
+def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command]) -> Facts:
+    facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
+    if lookup.message_ids:
+        hashes = store.message_hashes(account, lookup.message_ids)
+        found = store.messages.find(list(hashes))
+        for hash16, arrival in found.items():
+            facts.seen[hashes[hash16]] = _event_ref(store, arrival, hash16)
+    if lookup.claims:
+        _load_claims(store, account, lookup.claims, facts)
+    _load_owners(store, account, lookup.keys, facts)
+    wanted: set[ProfileId] = set(lookup.profile_ids)
+    if lookup.profile_ids:
+        _load_merged(store, account, lookup.profile_ids, facts)
+        wanted.update(facts.merged.values())
+    for command in commands:
+        if command.account == account:
+            wanted.update(wanted_profiles(command, facts.owners))
+    facts.profiles = load_profiles(store, account, wanted)
+    if lookup.profile_ids:
+        keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
+        _load_owners(store, account, keys - facts.owners.keys(), facts)
+    if lookup.audiences:
+        rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
+        facts.audiences = {name for (name,) in rows}
+    return facts
+
+
+def _event_ref(store: Store, arrival: int, hash16: bytes) -> EventRef:
+    rows = list(store.database.load("SELECT profile_id FROM event WHERE arrival = ?", (arrival,)))
+    return EventRef(arrival, ProfileId(rows[0][0] if rows else 0), hash16)
+
+
+def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> None:
+    hashes = {store.sealer.hash(account, claim): claim for claim in claims}
+    rows = store.database.load(
+        "SELECT c.key, c.arrival, e.profile_id, e.hash FROM carray(?) k"
+        " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value LEFT JOIN event e ON e.arrival = c.arrival",
+        (store.database.blobs(sorted(hashes)), account),
+    )
+    for key, arrival, profile_id, event_id in rows:
+        facts.claims[hashes[key]] = EventRef(arrival, ProfileId(profile_id or 0), event_id or b"")
+
+
+def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Facts) -> None:
+    """Owners of identity keys. A profile whose data key is destroyed owns nothing: old data, restored, shows nobody deleted since."""
+    if not keys:
+        return
+    digest = store.sealer.hash
+    hashes = {digest(account, key): key for key in keys}
+    rows = store.database.load(
+        "SELECT i.key, i.profile_id, i.barrier_at FROM carray(?) k CROSS JOIN identity i ON i.account_id = ? AND i.key = k.value",
+        (store.database.blobs(sorted(hashes)), account),
+    )
+    owners = facts.owners
+    data_key = store.keys.key
+    for hash16, profile_id, barrier_at in rows:
+        if profile_id is not None and data_key(profile_id) is None:
+            barrier_at = max(barrier_at, store.keys.destroyed_at(profile_id) or 0)
+            profile_id = None
+        owners[hashes[hash16]] = Owner(profile_id, barrier_at)
+
+
+def _load_merged(store: Store, account: int, profile_ids: set[ProfileId], facts: Facts) -> None:
+    rows = store.database.load(
+        "SELECT m.source, m.target FROM carray(?) k CROSS JOIN merged m ON m.account_id = ? AND m.source = k.value",
+        (store.database.ints(sorted(profile_ids)), account),
+    )
+    facts.merged = {ProfileId(source): ProfileId(target) for source, target in rows}
+
+
+def load_profiles(store: Store, account: int, profile_ids: set[ProfileId]) -> dict[ProfileId, Profile]:
+    """Those of the profiles that exist, are this account's, and have not been deleted."""
+    if not profile_ids:
+        return {}
+    rows = store.database.load(
+        "SELECT p.id, p.account_id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value",
+        (store.database.ints(sorted(profile_ids)),),
+    )
+    found = {}
+    for number, owner, doc in rows:
+        key = store.keys.key(number)
+        if owner == account and key is not None:
+            found[ProfileId(number)] = store.sealer.open_profile(key, doc)
+    return found

@@ -1,0 +1,109 @@
+"""Rows sealed and opened: look-up keys to keyed hashes, bodies and documents to bytes only the profile's key reads."""
+
+from __future__ import annotations
+
+import os
+from hashlib import blake2b
+from importlib import resources
+from typing import Any
+
+import msgspec
+import zstandard
+
+from goodword.core.account import Key, Scope
+from goodword.core.profile import Profile
+from goodword.storage.cipher import NONCE_BYTES, seal, unseal
+from goodword.storage.keys import KeyStore
+
+NONCES_AHEAD = 1024
+BODY_BYTES_MAX = 1 << 20
+
+_encode_profile = msgspec.json.Encoder().encode
+_decode_profile = msgspec.json.Decoder(Profile).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class Sealer:
+    """Hashes and seals under one key store."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._hash = blake2b(key=keys.pepper, digest_size=16)
+        self._secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
+        dictionary = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            1, write_content_size=False, write_checksum=False, write_dict_id=False
+        )
+        dictionary.precompute_compress(level=1)
+        self._compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress
+        self._decompress = zstandard.ZstdDecompressor(dict_data=dictionary).decompress
+        self._nonces = b""
+        self._used = NONCES_AHEAD
+
+    def hash(self, account: int, text: str) -> bytes:
+        """The 16 bytes that stand for a look-up text (a key, a claim, a message id with its kind letter) of one account."""
+        hashed = self._hash.copy()
+        hashed.update(f"{account}:{text}".encode("utf-8", "replace"))
+        return hashed.digest()
+
+    def _nonce(self) -> bytes:
+        used = self._used
+        if used >= NONCES_AHEAD:
+            self._nonces = os.urandom(NONCE_BYTES * NONCES_AHEAD)
+            used = 0
+        self._used = used + 1
+        return self._nonces[used * NONCE_BYTES : (used + 1) * NONCE_BYTES]
+
+    def seal_body(self, key: bytes, body: bytes) -> bytes:
+        """A message's body, compressed and sealed. An empty body stays empty."""
+        return seal(key, self._compress(body), self._nonce()) if body else b""
+
+    def open_body(self, key: bytes, sealed: bytes) -> bytes:
+        """What `seal_body` was given. Errors: cipher.Unreadable."""
+        return self._decompress(unseal(key, sealed), max_output_size=BODY_BYTES_MAX) if sealed else b""
+
+    def seal_profile(self, key: bytes, profile: Profile) -> bytes:
+        """A profile's document; compressed when it is long."""
+        doc = _encode_profile(profile)
+        if len(doc) > 2_000:
+            doc = b"z" + self._compress(doc)
+        return seal(key, doc, self._nonce())
+
+    def open_profile(self, key: bytes, sealed: bytes) -> Profile:
+        """What `seal_profile` was given. Errors: cipher.Unreadable."""
+        doc = unseal(key, sealed)
+        if doc[:1] == b"z":
+            doc = self._decompress(doc[1:], max_output_size=64 * BODY_BYTES_MAX)
+        return _decode_profile(doc)
+
+    def seal_secret(self, secret: str) -> bytes | None:
+        """A key's signing secret, as kept."""
+        return seal(self._secret, secret.encode(), self._nonce()) if secret else None
+
+    def open_secret(self, sealed: bytes | None) -> str:
+        """What `seal_secret` was given."""
+        return unseal(self._secret, sealed).decode() if sealed else ""
+
+
+def split_body(body: bytes) -> tuple[tuple[str, ...], bytes]:
+    """A stored body as its notes and the message as it arrived."""
+    if body.startswith(b"["):
+        notes, _, raw = body.partition(b"\n")
+        return tuple(_decode_any(notes)), raw
+    return (), body
+
+
+def key_row(key: Key, sealer: Sealer) -> tuple[Any, ...]:
+    """A key as a row of `api_key`."""
+    scopes = " ".join(key.scopes)
+    return (
+        key.account, key.id, key.name, key.hash, key.hint, scopes, key.created_at, key.revoked_at, key.last_used_at,
+        sealer.seal_secret(key.signing_secret),
+    )  # fmt: skip
+
+
+def read_key(row: tuple[Any, ...], sealer: Sealer) -> Key:
+    """A row of `api_key` as a key."""
+    account, id, name, hash, hint, scopes, created_at, revoked_at, last_used_at, secret = row
+    return Key(
+        id, account, name, hash, hint, tuple(map(Scope, scopes.split())), created_at, revoked_at, last_used_at, sealer.open_secret(secret)
+    )

@@ -1,0 +1,211 @@
+"""save: the one place that writes rows. A group's decisions become a few statements, each over many rows in key order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from goodword.core.account import Account, Key
+from goodword.core.decision import Audience, Claim, Erased, Identity, KeysUsed, Membership, Merged, Receipt, Record, Repeats
+from goodword.core.event import Event
+from goodword.core.profile import Profile
+from goodword.storage.rows import key_row
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+DAY_MS = 24 * 3600 * 1000
+Rows = list[tuple[Any, ...]]
+
+
+class Saving:
+    """The rows of one group, coalesced: of a profile or an identity key only the last state is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.events: list[tuple[int, Event, bytes]] = []
+        self.rows: Rows = []
+        self.profiles: dict[int, tuple[int, Profile | None]] = {}
+        self.identities: dict[tuple[int, bytes], tuple[int | None, int]] = {}
+        self.memberships: dict[tuple[int, str, int], int | None] = {}
+        self.others: dict[str, Rows] = defaultdict(list)
+        self.tally: dict[tuple[int, int, int, str, str], list[int]] = {}
+        self.erased: list[tuple[int, Erased]] = []
+        self.changes_accounts = False
+
+    def take(self, account: int, records: Sequence[Record]) -> None:
+        """Add one decision's records, in the order they were decided."""
+        for record in records:
+            if type(record) is Event:
+                self._event(account, record)
+            else:
+                self._other(account, record)
+
+    def _event(self, account: int, event: Event) -> None:
+        store = self.store
+        hash16 = store.hash_of_message(account, event.message_id)
+        key = store.keys.key(event.profile_id)
+        if key is None:
+            raise LookupError(f"profile {event.profile_id} has no key")
+        self.events.append((account, event, hash16))
+        self.rows.append((
+            event.arrival, account, hash16, event.profile_id, event.type, event.name, event.at, event.received_at, event.flags,
+            event.duplicate_of, event.amount, event.currency, store.sealer.seal_body(key, event.body),
+        ))  # fmt: skip
+        slot = (account, event.at // DAY_MS, event.type, event.name, event.currency or "")
+        counts = self.tally.get(slot)
+        if counts is None:
+            counts = self.tally[slot] = [0, 0, 0]
+        if event.duplicate_of is None:
+            counts[0] += 1
+            counts[2] += event.amount or 0
+        else:
+            counts[1] += 1
+
+    def _other(self, account: int, record: Record) -> None:
+        store = self.store
+        match record:
+            case Profile():
+                self.profiles[record.id] = (account, record)
+            case Identity():
+                self.identities[account, store.sealer.hash(account, record.key)] = (record.profile_id, record.barrier_at)
+            case Claim():
+                self.others["claim"].append((account, store.sealer.hash(account, record.key), record.arrival))
+            case Receipt(refers=refers):
+                self.others["receipt"].append((
+                    account, record.arrival, record.received_at, record.verdict, record.type, record.reason, record.door, refers, record.shape,
+                ))  # fmt: skip
+            case Merged():
+                self.profiles[record.source] = (account, None)
+                self.others["merged"].append((account, record.source, record.target, record.at))
+            case Repeats():
+                self.others["repeats"].append((record.of, record.arrival))
+            case Audience():
+                self.others["audience"].append((account, record.name, record.created_at))
+            case Membership():
+                self.memberships[account, record.audience, record.profile_id] = record.since
+            case Erased():
+                self._erased(account, record)
+            case Account():
+                self.changes_accounts = True
+                settings = msgspec.json.encode(record.settings).decode()
+                self.others["account"].append((record.number, record.id, record.created_at, settings))
+            case Key():
+                self.changes_accounts = True
+                self.others["key"].append(key_row(record, store.sealer))
+            case KeysUsed():
+                self.others["used"].extend((at, hash) for hash, at in record.used)
+            case _:
+                raise TypeError(type(record).__name__)
+
+    def _erased(self, account: int, erased: Erased) -> None:
+        for number in erased.profile_ids:
+            self.profiles[number] = (account, None)
+        for audience, number in erased.audiences:
+            self.memberships[account, audience, number] = None
+        self.erased.append((account, erased))
+        self.others["unmerged"].extend((account, number, number) for number in erased.profile_ids)
+        self.others["erasure"].append((
+            account, erased.erasure_id, erased.at, len(erased.profile_ids), len(erased.keys), int(erased.is_suppressed),
+        ))  # fmt: skip
+
+    def write(self) -> None:
+        """Write everything, inside the caller's transaction; keys of deleted people are destroyed before it commits."""
+        many = self.store.database.many
+        many("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", self.rows)
+        self._write_profiles()
+        if self.identities:
+            rows = sorted((account, key, owner, barrier) for (account, key), (owner, barrier) in self.identities.items())
+            many(
+                "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
+                " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = excluded.barrier_at",
+                rows,
+            )
+        for name, sql in _STATEMENTS.items():
+            if rows := self.others.get(name):
+                rows.sort()
+                many(sql, rows)
+        if self.memberships:
+            joined = [(*place, since) for place, since in self.memberships.items() if since is not None]
+            left = [place for place, since in self.memberships.items() if since is None]
+            many("DELETE FROM membership WHERE account_id = ? AND audience = ? AND profile_id = ?", left)
+            many(
+                "INSERT INTO membership VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (account_id, audience, profile_id) DO UPDATE SET since = excluded.since",
+                joined,
+            )
+        if self.tally:
+            many(
+                "INSERT INTO tally VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, day, type, name, currency) DO UPDATE SET"
+                " count = count + excluded.count, duplicates = duplicates + excluded.duplicates, amount = amount + excluded.amount",
+                [(*slot, *counts) for slot, counts in self.tally.items()],
+            )
+        for of, arrival in self.others.get("repeats", ()):
+            self._mark_repeat(of, arrival)
+        if self.erased:
+            self._destroy_keys()
+
+    def _mark_repeat(self, of: int, arrival: int) -> None:
+        """Two profiles with a registration each became one: the later event turns into a duplicate, in the log and the tally."""
+        database = self.store.database
+        rows = database.write(
+            "UPDATE event SET duplicate_of = ? WHERE arrival = ? AND duplicate_of IS NULL"
+            " RETURNING account_id, at, type, name, currency, amount",
+            (of, arrival),
+        )
+        for account, at, kind, name, currency, amount in rows:
+            database.write(
+                "UPDATE tally SET count = count - 1, duplicates = duplicates + 1, amount = amount - ?"
+                " WHERE account_id = ? AND day = ? AND type = ? AND name = ? AND currency = ?",
+                (amount or 0, account, at // DAY_MS, kind, name, currency or ""),
+            )
+
+    def _write_profiles(self) -> None:
+        if not self.profiles:
+            return
+        store = self.store
+        rows, gone = [], []
+        for number, (account, profile) in sorted(self.profiles.items()):
+            if profile is None:
+                gone.append((number, account))
+                continue
+            key = store.keys.key(number)
+            if key is None:
+                raise LookupError(f"profile {number} has no key")
+            rows.append((number, account, store.sealer.seal_profile(key, profile)))
+        store.database.many("INSERT INTO profile VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc", rows)
+        store.database.many("DELETE FROM profile WHERE id = ? AND account_id = ?", gone)
+
+    def _destroy_keys(self) -> None:
+        """Law 4. The key store's journal remembers each deletion, so that an older database is brought up to date from it."""
+        store = self.store
+        before = store.keys.journal_len()
+        numbers, tombstones = [], []
+        for account, erased in self.erased:
+            numbers.extend(erased.profile_ids)
+            for key in erased.keys:
+                tombstones.append((account, store.sealer.hash(account, key), 0, erased.at, erased.is_suppressed))
+            for number in erased.profile_ids:
+                tombstones.append((account, bytes(16), number, erased.at, erased.is_suppressed))
+        store.keys.destroy(numbers, tombstones)
+        if store.tombstones_applied == before:  # else a commit failed after a destruction: the next start repeats it
+            store.tombstones_applied = store.keys.journal_len()
+            store.database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(store.tombstones_applied),))
+
+
+_STATEMENTS = {
+    "claim": "INSERT INTO claim VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    "receipt": "INSERT INTO receipt VALUES (?,?,?,?,?,?,?,?,?)",
+    "merged": "INSERT INTO merged VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (account_id, source) DO UPDATE SET target = excluded.target, at = excluded.at",
+    "unmerged": "DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)",
+    "audience": "INSERT INTO audience VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
+    "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
+    "used": "UPDATE api_key SET last_used_at = ? WHERE hash = ?",
+    "erasure": "INSERT INTO erasure VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+}

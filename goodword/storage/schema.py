@@ -1,0 +1,52 @@
+"""The schema: forward-only migrations, each in one transaction with its record. A newer schema is refused."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from goodword.storage.sqlite import Database
+
+
+class NewerSchema(Exception):
+    """The data was written by a newer Goodword. Install that version or a later one; nothing was changed."""
+
+
+class NotGoodword(Exception):
+    """The database file belongs to another program; nothing was changed."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Every migration: its number and its statements."""
+    folder = resources.files("goodword.storage.migrations")
+    files = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [(int(name[:4]), file.read_text()) for name, file in files]
+
+
+def version(database: Database) -> int:
+    """The number of the last migration applied; 0 for an empty database."""
+    tables = {name for (name,) in database.load("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables:
+        return 0
+    if "meta" not in tables or "event" not in tables:
+        raise NotGoodword
+    rows = list(database.load("SELECT value FROM meta WHERE name = 'schema'"))
+    return int(rows[0][0]) if rows else 0
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema up to this program's. Errors: NewerSchema, NotGoodword."""
+    at = version(database)
+    steps = migrations()
+    if at > steps[-1][0]:
+        raise NewerSchema
+    for number, sql in steps:
+        if number <= at:
+            continue
+        database.begin()
+        try:
+            database.write(sql)
+            database.write("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(number),))
+            database.commit()
+        except BaseException:
+            database.rollback()
+            raise

@@ -1,0 +1,153 @@
+"""The embedded database: SQLite through apsw, write-ahead log, every commit fsynced, one writer.
+
+A checkpoint copies the log into the database file. Left to a commit it stalls that commit for 100 ms and more, so a thread
+copies and syncs ahead, and the writer ends the checkpoint between two groups, when little is left to do.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+PAGE_BYTES = 4096
+CACHE_KIB = 192 * 1024
+WAL_PAGES_MAX = 64 * 1024 * 1024 // PAGE_BYTES
+BUSY_MS = 5_000
+
+Row = tuple[Any, ...]
+DatabaseError = apsw.Error
+
+
+class Database:
+    """Two connections to one file: `write` for the engine, `read` for queries."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        self.readonly = readonly
+        flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self._connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+        self._connection.set_busy_timeout(BUSY_MS)
+        self._wal_pages = 0
+        self._checkpoint_due = threading.Event()
+        self._checkpoint_wanted = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        if not readonly:
+            self._prepare()
+        self._connection.pragma("cache_size", -CACHE_KIB)
+        self._connection.pragma("temp_store", "MEMORY")
+        self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=100)
+        self._reader.set_busy_timeout(BUSY_MS)
+        self._reader.pragma("cache_size", -16 * 1024)
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.pragma("page_size", PAGE_BYTES)
+        connection.pragma("journal_mode", "WAL")
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("secure_delete", "ON")
+        connection.pragma("wal_autocheckpoint", 0)
+        connection.set_wal_hook(self._note_wal)
+        self._thread = threading.Thread(target=self._copy_ahead, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    def _note_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        if pages > WAL_PAGES_MAX and not self._checkpoint_due.is_set():
+            self._checkpoint_wanted.set()
+        return apsw.SQLITE_OK
+
+    def _copy_ahead(self) -> None:
+        """The checkpoint thread: copy what is committed, sync the file, then ask the writer to end the checkpoint."""
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.pragma("synchronous", "FULL")
+        # never closed before the connection: closing any descriptor of the file would drop SQLite's locks on it
+        descriptor = os.open(self.path, os.O_RDONLY)
+        while True:
+            self._checkpoint_wanted.wait()
+            self._checkpoint_wanted.clear()
+            if self._stopping:
+                break
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                os.fdatasync(descriptor)
+            except (apsw.Error, OSError):
+                continue
+            self._checkpoint_due.set()
+        connection.close()
+
+    def tidy(self) -> None:
+        """Between two groups: end a checkpoint that the thread has prepared."""
+        if self._checkpoint_due.is_set():
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._checkpoint_due.clear()
+
+    def truncate_log(self) -> None:
+        """Copy all of the log into the file and empty it."""
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def begin(self) -> None:
+        """Start a transaction that writes."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make the transaction durable: returns after fsync."""
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is open."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def write(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement on the writing connection."""
+        return list(self._connection.execute(sql, params))
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row."""
+        self._connection.executemany(sql, rows)
+
+    def load(self, sql: str, params: Sequence[Any] = ()) -> apsw.Cursor:
+        """Rows as the writer sees them."""
+        return self._connection.execute(sql, params)
+
+    def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Committed rows, for queries."""
+        return list(self._reader.execute(sql, params))
+
+    def scan(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
+        """Committed rows one by one, on a connection of its own, so that a long scan blocks nothing."""
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(BUSY_MS)
+        try:
+            yield from connection.execute(sql, params)
+        finally:
+            connection.close()
+
+    @staticmethod
+    def blobs(values: Sequence[bytes]) -> Any:
+        """A list of byte strings as one parameter of `carray(?)`."""
+        return apsw.carray(tuple(values))
+
+    @staticmethod
+    def ints(values: Iterable[int]) -> Any:
+        """A list of integers as one parameter of `carray(?)`."""
+        return apsw.carray(array("q", values))
+
+    def close(self) -> None:
+        """End the checkpoint thread and both connections; the log is emptied into the file where that is possible."""
+        if self._thread is not None:
+            self._stopping = True
+            self._checkpoint_wanted.set()
+            self._thread.join(timeout=30)
+        self._reader.close()
+        try:
+            self._connection.close()
+        except apsw.Error:
+            self._connection.close(True)

@@ -1,0 +1,235 @@
+"""One installation's data: the database, the key store beside it, and what is held in memory of them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from goodword.core import command as c
+from goodword.core.account import Account, Key, Settings
+from goodword.core.decision import Record
+from goodword.core.facts import Facts
+from goodword.core.times import FOREVER
+from goodword.storage import fold, schema
+from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
+from goodword.storage.load import load
+from goodword.storage.rows import Sealer, read_key
+from goodword.storage.save import Saving
+from goodword.storage.sqlite import Database
+
+DATABASE_FILE = "goodword.db"
+LOCK_FILE = "lock"
+DEFAULT_ACCOUNT = Account(1, "default", 0, Settings())
+
+
+class Busy(Exception):
+    """Another Goodword uses this data folder. Stop it first, or choose another folder with --data."""
+
+
+class Missing(Exception):
+    """There is no Goodword data in this folder. Start `goodword serve` on it once, or choose another folder with --data."""
+
+
+class OldKeyStore(Exception):
+    """The key store is older than the data: it lacks keys that profiles were sealed with. Restore the newest `keys*` files."""
+
+
+class Store:
+    """Data as one process sees it. A readonly store reads beside a running server."""
+
+    def __init__(self, directory: Path, *, master: bytes | None = None, readonly: bool = False, keys_in: Path | None = None) -> None:
+        self.directory = directory
+        self.readonly = readonly
+        self._lock = -1
+        path = directory / DATABASE_FILE
+        if readonly:
+            if not path.exists():
+                raise Missing
+        else:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(directory)
+        try:
+            if path.exists() and path.stat().st_size > 0 and not (((keys_in or directory) / "keys.bin").exists()):
+                raise KeyStoreMissing((keys_in or directory) / "keys.bin")
+            self.database = Database(path, readonly=readonly)
+            if readonly:
+                if schema.version(self.database) > schema.migrations()[-1][0]:
+                    raise schema.NewerSchema
+            else:
+                schema.migrate(self.database)
+            self.keys = KeyStore.open(keys_in or directory, master=master, readonly=readonly)
+        except BaseException:
+            self._unlock()
+            raise
+        self.sealer = Sealer(self.keys)
+        self.tombstones_applied = 0
+        self._memo: dict[tuple[int, str], bytes] = {}
+        self.accounts: dict[int, Account] = {}
+        self.accounts_by_id: dict[str, Account] = {}
+        self.keys_by_id: dict[str, Key] = {}
+        self.keys_by_hash: dict[bytes, Key] = {}
+        self._open()
+
+    def _open(self) -> None:
+        database = self.database
+        bound = next(iter(database.load("SELECT value FROM meta WHERE name = 'key_store'")), None)
+        if not self.readonly:
+            if bound is None:
+                database.write("INSERT INTO meta VALUES ('key_store', ?)", (self.keys.store_id.hex(),))
+                self._insert_account(DEFAULT_ACCOUNT)
+            elif bound[0] != self.keys.store_id.hex():
+                raise OldKeyStore
+            self._apply_tombstones()
+        highest = next(iter(database.load("SELECT coalesce(max(id), 0) FROM profile")))[0]
+        if highest > self.keys.allocated:
+            raise OldKeyStore
+        self.load_accounts()
+        folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
+        for kind, bucket, upto in database.load("SELECT kind, bucket, upto FROM fold"):
+            folded[kind][bucket] = upto
+        self.messages = fold.MessageIds(database, folded[fold.MESSAGES])
+        self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
+        fold.replay(database, self.messages, self.people)
+        arrivals = list(database.load("SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"))
+        self.last_arrival = max((arrival or 0) for (arrival,) in arrivals)
+        self._reserved: int | None = None
+
+    def _insert_account(self, account: Account) -> None:
+        self.database.write(
+            "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (account.number, account.id, account.created_at, msgspec.json.encode(account.settings).decode()),
+        )
+
+    def _apply_tombstones(self) -> None:
+        """Repeat the deletions that the key store remembers and this database, restored from a backup or cut off, does not."""
+        database = self.database
+        rows = list(database.load("SELECT value FROM meta WHERE name = 'tombstones'"))
+        self.tombstones_applied = int(rows[0][0]) if rows else 0
+        if self.tombstones_applied >= self.keys.journal_len():
+            return
+        database.begin()
+        for account, hash16, number, at, suppressed in self.keys.journal(self.tombstones_applied):
+            if number:
+                database.write("DELETE FROM profile WHERE id = ?", (number,))
+                database.write("DELETE FROM membership WHERE account_id = ? AND profile_id = ?", (account, number))
+                database.write("DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)", (account, number, number))
+            if hash16 == NO_HASH:
+                continue
+            owned = database.write("SELECT profile_id FROM identity WHERE account_id = ? AND key = ?", (account, hash16))
+            owner = owned[0][0] if owned else None
+            if owner is not None and self.keys.key(owner) is None:
+                owner = None
+            database.write(
+                "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
+                " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = max(barrier_at, excluded.barrier_at)",
+                (account, hash16, owner, FOREVER if suppressed else at),
+            )
+        self.tombstones_applied = self.keys.journal_len()
+        database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(self.tombstones_applied),))
+        database.commit()
+
+    def load_accounts(self) -> None:
+        """Read accounts and keys anew."""
+        decode = msgspec.json.Decoder(Settings).decode
+        rows = self.database.load("SELECT number, id, created_at, settings FROM account")
+        self.accounts = {number: Account(number, id, created_at, decode(settings)) for number, id, created_at, settings in rows}
+        self.accounts_by_id = {account.id: account for account in self.accounts.values()}
+        keys = [read_key(row, self.sealer) for row in self.database.load("SELECT * FROM api_key")]
+        self.keys_by_id = {key.id: key for key in keys}
+        self.keys_by_hash = {key.hash: key for key in keys}
+
+    def message_hashes(self, account: int, message_ids: Sequence[str]) -> dict[bytes, str]:
+        """Message ids by the hash they are stored under; remembered until the group is saved."""
+        digest, memo = self.sealer.hash, self._memo
+        hashes = {}
+        for message_id in message_ids:
+            hash16 = digest(account, "m" + message_id)
+            memo[account, message_id] = hash16
+            hashes[hash16] = message_id
+        return hashes
+
+    def hash_of_message(self, account: int, message_id: str) -> bytes:
+        """The hash a message id is stored under, which is also its event's id."""
+        return self._memo.get((account, message_id)) or self.sealer.hash(account, "m" + message_id)
+
+    def reserve_profile_id(self) -> int:
+        """The next unused profile number; the same one until it is used. Errors: OSError when the disk is full."""
+        if self._reserved is None:
+            self._reserved = self.keys.next_profile_id()
+        return self._reserved
+
+    def use_profile_id(self) -> None:
+        """The reserved number was used."""
+        self._reserved = None
+
+    def load(self, commands: Sequence[c.Command]) -> dict[int, Facts]:
+        """What a group of commands needs to know."""
+        return load(self, commands)
+
+    def save(self, decisions: Sequence[tuple[int, Sequence[Record]]], now: int) -> None:
+        """Write a group's records and commit: returns when they are durable. On an error nothing is written."""
+        saving = Saving(self)
+        for account, records in decisions:
+            saving.take(account, records)
+        database = self.database
+        last = max([self.last_arrival, *(row[0] for row in saving.rows), *(row[1] for row in saving.others.get("receipt", ()))])
+        try:
+            database.begin()
+            self.messages.fold(self.last_arrival, now)
+            self.people.fold(self.last_arrival)
+            saving.write()
+            database.commit()
+        except BaseException:
+            database.rollback()
+            self.messages.undone()
+            self.people.undone()
+            raise
+        self.last_arrival = last
+        self.messages.committed()
+        self.people.committed()
+        add_message, add_link = self.messages.add, self.people.add
+        for account, event, hash16 in saving.events:
+            add_message(hash16, event.arrival, account)
+            add_link(event.profile_id, event.arrival, account)
+        self._memo.clear()
+        if saving.changes_accounts:
+            self.load_accounts()
+
+    def background(self) -> Iterator[None]:
+        """Work for idle moments, a slice a step: the filter of message ids."""
+        while True:
+            if self.messages.needs_filter():
+                yield from self.messages.rebuild()
+            return
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.database.close()
+        self.keys.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise Busy from None
+    return descriptor
