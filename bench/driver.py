@@ -11,11 +11,14 @@ import asyncio
 import base64
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bench.server import HOST, Server
 from bench.traffic import Traffic, batch_body, single_body, single_path
+
+Found = TypeVar("Found")
 
 
 class DriverFailed(Exception):
@@ -101,10 +104,7 @@ class Fill:
             DriverFailed: a batch was refused for another reason than overload.
         """
         began = time.perf_counter()
-        try:
-            asyncio.run(self._run())
-        except* DriverFailed as failed:
-            raise failed.exceptions[0] from None
+        _run(self._run())
         self.seconds = time.perf_counter() - began
 
     async def _run(self) -> None:
@@ -135,7 +135,7 @@ def paced(server: Server, key: str, traffic: Traffic, *, rate: float, seconds: f
 
     The milliseconds of an answer count from when its batch was due, waiting for a free connection included.
     """
-    return asyncio.run(_paced(server, key, traffic, rate, seconds, lag_s))
+    return _run(_paced(server, key, traffic, rate, seconds, lag_s))
 
 
 async def _paced(server: Server, key: str, traffic: Traffic, rate: float, seconds: float, lag_s: int) -> list[Answer]:
@@ -163,6 +163,17 @@ async def _paced(server: Server, key: str, traffic: Traffic, rate: float, second
     return answers
 
 
+def _run(job: Coroutine[Any, Any, Found]) -> Found:
+    """Run `job`; the first failure of its connections is raised as DriverFailed."""
+    try:
+        return asyncio.run(job)
+    except ExceptionGroup as group:
+        failure = group.exceptions[0]
+        if isinstance(failure, OSError | EOFError):
+            raise DriverFailed(f"the server closed a connection without an answer: {failure!r}") from failure
+        raise failure from None
+
+
 async def _while_running(job: Awaitable[None], stop: asyncio.Event) -> None:
     try:
         await job
@@ -172,7 +183,7 @@ async def _while_running(job: Awaitable[None], stop: asyncio.Event) -> None:
 
 def probe(server: Server, key: str, traffic: Traffic, *, flood: Callable[[], None], lag_s: int) -> list[Answer]:
     """Ask gently, with single messages on 16 connections 20 times a second each, while `flood` runs in a thread."""
-    return asyncio.run(_probe(server, key, traffic, flood, lag_s))
+    return _run(_probe(server, key, traffic, flood, lag_s))
 
 
 async def _probe(server: Server, key: str, traffic: Traffic, flood: Callable[[], None], lag_s: int) -> list[Answer]:

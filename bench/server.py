@@ -94,6 +94,15 @@ class Server:
         if code != 0:
             raise ServerFailed(f"the server ended with {code} after SIGTERM:\n{self._log_tail()}")
 
+    def check_running(self) -> None:
+        """Nothing, while it runs.
+
+        Raises:
+            ServerFailed: it has ended by itself; the message ends with what it printed.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise ServerFailed(f"the server ended by itself with {self._process.returncode}:\n{self._log_tail()}")
+
     def kill(self) -> None:
         """End it as a power cut would (kill -9)."""
         process, self._process = self._process, None
@@ -172,6 +181,7 @@ class Watch:
         self._over.set()
         self._thread.join()
         if error is None:
+            self.server.check_running()
             self.cpu_s = self.server.cpu_s() - self._cpu_before_s
             self.hwm_bytes = self.server.memory_bytes("VmHWM")
 
