@@ -16,7 +16,7 @@ const sdks = {
   },
 
   '@rudderstack/rudder-sdk-node': async ({ url, key, options, calls }) => {
-    const RudderAnalytics = require('@rudderstack/rudder-sdk-node').default ?? require('@rudderstack/rudder-sdk-node')
+    const RudderAnalytics = require('@rudderstack/rudder-sdk-node')
     await makeAndFlush(new RudderAnalytics(key, { dataPlaneUrl: url, ...options }), calls)
   },
 }
