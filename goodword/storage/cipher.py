@@ -117,7 +117,7 @@ class Header(NamedTuple):
 
 
 class Tombstone(NamedTuple):
-    """A deleted look-up key. `profile_id` is 0 when nobody was known by it; `deleted_at` in epoch ms, the later counts."""
+    """A deleted look-up key. `profile_id`: 0 when nobody was known by it. `deleted_at`: epoch ms, the later counts."""
 
     account_no: int
     hash16: bytes

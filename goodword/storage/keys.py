@@ -45,7 +45,7 @@ __all__ = ["NO_HASH", "KeyStore", "KeyStoreError", "Tombstone", "parse_master"]
 
 HEADER_BYTES = 4096
 BLOCK_SLOTS = 16384  # read and written at once: 1 MiB
-CHUNK_MIN, CHUNK_MAX = 256, 16384  # numbers allocated at once
+CHUNK_MIN, CHUNK_MAX = 256, 4096  # numbers allocated at once: the last takes 13 ms, in which the writer waits
 CACHE_MAX = 50_000  # keys
 PROBLEMS_MAX = 1000
 
@@ -97,7 +97,7 @@ def parse_master(text: str) -> bytes:
 
 
 class KeyStore:
-    """Any thread may call `key`, `destroyed_at`, `journal`, `backup` and `verify`; the rest only the one that writes."""
+    """Any thread may call `key`, `destroyed_at`, `journal`, `backup` and `verify`; the rest only the one writing."""
 
     pepper: bytes  # 32 bytes, the key of the look-up hashes
     _fd: int = -1
@@ -158,8 +158,8 @@ class KeyStore:
         return self._header.allocated
 
     def next_profile_id(self) -> int:
-        """A number never handed out before, with its key. Errors: OSError (the store stays usable), KeyStoreReadOnly."""
-        if self._next > self._header.allocated:
+        """A number never handed out before, with a key. Errors: OSError (the store stays usable), KeyStoreReadOnly."""
+        if self._readonly or self._next > self._header.allocated:
             self._allocate()
         self._next += 1
         return self._next - 1
@@ -185,12 +185,14 @@ class KeyStore:
         return destroyed_at(_slot(self._fd, profile_id)) if 0 < profile_id <= self._header.allocated else None
 
     def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
-        """Destroy the keys for ever; remember the tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
+        """Destroy keys for ever, and journal tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
 
         A tombstone names one of `profile_ids`, or 0. A profile without one gets one with `NO_HASH` and the latest time.
-        Again is harmless. Errors: ValueError and KeyStoreReadOnly (nothing was done); OSError: on a full disk nothing was
-        done, else the store is closed, and opening it finishes what was begun."""
+        Again is harmless. Errors: ValueError and KeyStoreReadOnly (nothing was done); OSError: on a full disk nothing
+        was done, else the store is closed, and opening it finishes what was begun."""
         self._need_writer()
+        if not all(0 < n < self._next for n in profile_ids):
+            raise ValueError("a profile number was never handed out")
         records = _complete(profile_ids, [Tombstone(*t) for t in tombstones])
         end = (self._header.journal_len + 1) * RECORD_BYTES
         with self._locked(fcntl.LOCK_EX):
@@ -221,7 +223,7 @@ class KeyStore:
                 raise KeyStoreDamaged(f"Record {first + len(records)} of {self._journal} is unreadable.")
 
     def refresh(self) -> None:
-        """Let a reader see what was allocated and destroyed since: call it before each answer. No effect on the writer."""
+        """Let a reader see what was allocated and destroyed since: call it before each answer."""
         if self._readonly:
             with self._locked(fcntl.LOCK_SH), self._mutex:
                 before, self._header = self._header, _read_header(self._fd)
@@ -359,7 +361,7 @@ class KeyStore:
         fcntl.flock(self._fd, fcntl.LOCK_SH)
         self._header, self._uses_file = _read_header(self._fd), master is None
         self._next = self.allocated + 1
-        if os.fstat(self._fd).st_size < _offset(self._next):
+        if os.fstat(self._fd).st_size < _offset(self.allocated + 1):
             raise KeyStoreDamaged(f"{self._bin} is cut.")
         self._unlock(master)
         self._open_journal()
@@ -417,9 +419,9 @@ class KeyStore:
             self._apply(records)
 
     def _apply(self, records: list[Tombstone]) -> None:
-        """Overwrite the slots of records that are on disk. The header is not synced: an old one repeats this on open."""
+        """Overwrite the slots of records that are on disk. The header is not synced: an old one repeats this."""
         with self._mutex:
-            _overwrite(self._fd, records, self._next - 1)
+            _overwrite(self._fd, records, self.allocated)
             for record in records:
                 self._cache.pop(record.profile_id, None)
         os.fsync(self._fd)
@@ -444,7 +446,7 @@ def _complete(profile_ids: Sequence[int], records: list[Tombstone]) -> list[Tomb
     if any(len(t.hash16) != 16 or t.deleted_at < 0 or not 0 <= t.account_no < 1 << 32 for t in records):
         raise ValueError("a tombstone has a 32-bit account number, a 16-byte hash and a time since 1970")
     wanted, named = set(profile_ids), {t.profile_id for t in records} - {0}
-    if not named <= wanted or min(wanted, default=1) < 1:
+    if not named <= wanted:
         raise ValueError("a tombstone names a profile that is to be destroyed, or 0")
     if wanted - named:
         if len({t.account_no for t in records}) != 1:
