@@ -13,6 +13,10 @@ CONVERSION = "conversion"
 REGISTRATION = "registration"
 
 
+ParameterScope = Literal["PUBLIC", "PRIVATE", "CLIENT"]
+"""Who may see and change a profile's parameter: anyone, the verified person, or the client alone."""
+
+
 class Scope(StrEnum):
     """What a key may do."""
 
@@ -72,7 +76,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case."""
 
     unmapped_traits: Literal["store", "ignore"] = "store"
-    default_scope: Literal["PUBLIC", "PRIVATE", "CLIENT"] = "PUBLIC"
+    default_scope: ParameterScope = "PUBLIC"
     stores_pages: bool = False
     currency: str = "USD"
     events: dict[str, EventMapping] = field(default_factory=dict)

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from goodword.core.account import Key, Settings
+from goodword.core.account import Key, ParameterScope, Settings
 from goodword.core.event import Understood
-from goodword.core.message import RejectionCode
-from goodword.core.profile import IdentityKey, ParameterScope, ProfileId
+from goodword.core.profile import IdentityKey, ProfileId
 
 
 class Receive(Struct, frozen=True, tag=True, tag_field="command", gc=False):
@@ -26,7 +25,7 @@ class Refuse(Struct, frozen=True, tag=True, tag_field="command"):
     account: int
     message_id: str
     type: str
-    code: RejectionCode | str
+    code: str
     reason: str
     door: str = ""
     shape: str = ""

@@ -135,7 +135,7 @@ def _update(
     records.extend(found.changed)
     if understood.parameters:
         tie = tie_of(message.message_id)
-        profile, more = with_parameters(profile, understood.parameters, message.at, tie, understood.scope)  # type: ignore[arg-type]
+        profile, more = with_parameters(profile, understood.parameters, message.at, tie, understood.scope)
         notes = [*notes, *more]
     if understood.audience is not None:
         profile, more_records = set_member(

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from goodword.core import account as accounts
-from goodword.core.account import CONVERSION, REGISTRATION, EventMapping, Settings
+from goodword.core.account import CONVERSION, REGISTRATION, EventMapping, ParameterScope, Settings
 from goodword.core.message import Computed, Message, Rejection, clean_name, is_junk, read_object
 from goodword.core.money import Refused, read_currency, read_money
 from goodword.core.profile import IdentityKey, ProfileId, keys_of, read_email
@@ -79,7 +79,7 @@ class Understood(Struct, gc=False):
     flags: int = 0
     audience: Computed | None = None
     is_member: bool = False
-    scope: accounts.Scope | str = "PUBLIC"
+    scope: ParameterScope = "PUBLIC"
     notes: tuple[str, ...] = ()
 
 

@@ -12,12 +12,12 @@ from typing import Any, Literal, NewType
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from goodword.core.account import ParameterScope
 from goodword.core.message import is_junk
 from goodword.core.times import FOREVER, Millis
 
 ProfileId = NewType("ProfileId", int)
 IdentityKey = NewType("IdentityKey", str)
-ParameterScope = Literal["PUBLIC", "PRIVATE", "CLIENT"]
 
 KEYS_MAX = 1_000
 PARAMETERS_MAX = 2_000

@@ -207,6 +207,13 @@ class Store:
                 yield from self.messages.rebuild()
             return
 
+    def trim_receipts(self, kept: int) -> None:
+        """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay."""
+        for account in self.accounts:
+            cut = self.database.read("SELECT arrival FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT 1 OFFSET ?", (account, kept))
+            if cut:
+                self.database.write("DELETE FROM receipt WHERE account_id = ? AND arrival <= ?", (account, cut[0][0]))
+
     def close(self) -> None:
         """Let go of the folder."""
         self.database.close()

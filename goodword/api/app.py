@@ -1,0 +1,46 @@
+"""The HTTP application: hot doors as raw ASGI, everything else Starlette's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from goodword.api.auth import Keyring
+from goodword.api.destination import Destination
+from goodword.api.http import JSON, Receive, Scope, Send, answer, encode
+from goodword.api.intake import Intake
+from goodword.api.tracking import Tracking, corrected
+from goodword.engine import Engine
+
+log = structlog.get_logger()
+FAILED = encode({"code": "internal_error", "message": "Something went wrong here. It has been logged; try again."})
+
+
+class Application:
+    """Routes by path. An unexpected error is logged without its data and answered 500, CORS included."""
+
+    def __init__(self, engine: Engine, routes: Sequence[BaseRoute] = ()) -> None:
+        self.engine = engine
+        self.keyring = Keyring(engine.store)
+        self.intake = Intake(engine, self.keyring)
+        self.destination = Destination(self.intake)
+        self.tracking = Tracking(self.intake)
+        self.pages = Starlette(routes=list(routes))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        try:
+            if path == "/segment":
+                await self.destination(scope, receive, send)
+            elif Tracking.serves(path):
+                await self.tracking(scope, receive, send)
+            else:
+                await self.pages(scope, receive, send)
+        except Exception as error:
+            log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, exc_info=True)
+            await answer(send, 500, FAILED, [JSON, *corrected(dict(scope["headers"]))])

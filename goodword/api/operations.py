@@ -1,0 +1,76 @@
+"""Operations: is it alive, is it ready, what does it count."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from goodword.api.intake import Intake
+from goodword.engine import WAITING_MAX
+
+
+def routes(intake: Intake) -> list[Route]:
+    """The operations routes."""
+    engine = intake.engine
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        problems = []
+        if engine.unavailable_since is not None:
+            problems.append("the last commit failed: disk full, read-only or failing")
+        if engine.waiting >= WAITING_MAX:
+            problems.append("overloaded")
+        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+    async def metrics(request: Request) -> Response:
+        return PlainTextResponse(render(intake), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def render(intake: Intake) -> str:
+    """The counters in Prometheus' text format."""
+    measures, engine = intake.engine.measures, intake.engine
+    lines = [
+        "# HELP goodword_messages_total Messages and commands by what became of them.",
+        "# TYPE goodword_messages_total counter",
+        *(f'goodword_messages_total{{verdict="{verdict}"}} {count}' for verdict, count in sorted(measures.verdicts.items())),
+        "# HELP goodword_rejected_total Messages refused at the door, by reason.",
+        "# TYPE goodword_rejected_total counter",
+        *(f'goodword_rejected_total{{reason="{reason}"}} {count}' for reason, count in sorted(intake.rejections.items())),
+        "# HELP goodword_overloaded_total Requests answered 503 because too much was waiting.",
+        "# TYPE goodword_overloaded_total counter",
+        f"goodword_overloaded_total {measures.overloads}",
+        "# HELP goodword_commit_failures_total Groups that could not be stored.",
+        "# TYPE goodword_commit_failures_total counter",
+        f"goodword_commit_failures_total {measures.failures}",
+        "# HELP goodword_queue_depth Messages waiting for their group.",
+        "# TYPE goodword_queue_depth gauge",
+        f"goodword_queue_depth {engine.waiting}",
+        "# HELP goodword_group_size Messages that shared a commit.",
+        "# TYPE goodword_group_size histogram",
+    ]
+    total = 0
+    for power, count in enumerate(measures.group_sizes[:11]):
+        total += count
+        lines.append(f'goodword_group_size_bucket{{le="{(1 << power) - 1}"}} {total}')
+    lines += [
+        f'goodword_group_size_bucket{{le="+Inf"}} {measures.groups}',
+        f"goodword_group_size_sum {measures.commands}",
+        f"goodword_group_size_count {measures.groups}",
+        "# HELP goodword_commit_seconds Time to decide and store a group.",
+        "# TYPE goodword_commit_seconds histogram",
+    ]
+    total = 0
+    for power, count in enumerate(measures.commit_buckets[:11]):
+        total += count
+        lines.append(f'goodword_commit_seconds_bucket{{le="{(1 << power) / 4000}"}} {total}')
+    lines += [
+        f'goodword_commit_seconds_bucket{{le="+Inf"}} {measures.groups}',
+        f"goodword_commit_seconds_sum {measures.commit_seconds:.6f}",
+        f"goodword_commit_seconds_count {measures.groups}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,101 @@
+"""Puts the parts together: a store, an engine, the HTTP application, and the process that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+import uvloop
+
+from goodword import config
+from goodword.api import local, operations
+from goodword.api.app import Application
+from goodword.engine import Engine
+from goodword.storage.keys import parse_master
+from goodword.storage.store import Store
+from goodword.worker.housekeeping import keep_house
+
+BACKLOG = 4_096
+KEEP_ALIVE_S = 75
+DRAIN_S = 20
+
+log = structlog.get_logger()
+
+
+def open_store(directory: Path, *, readonly: bool = False) -> Store:
+    """The store of a data folder, with the master key from where the environment says."""
+    text = config.master_text()
+    return Store(directory, master=parse_master(text) if text else None, readonly=readonly, keys_in=config.keys_folder())
+
+
+def make_application(engine: Engine) -> Application:
+    """The HTTP application with every door."""
+    application = Application(engine)
+    application.pages.routes.extend(operations.routes(application.intake))
+    return application
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal means drain and return, so that the process exits 0."""
+
+    def install_signal_handlers(self) -> None:
+        """The caller installs its own."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop taking, finish what was taken."""
+        self.should_exit = True
+
+
+def serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` is called with the URL once requests are taken."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 50, 1_000)
+    uvloop.run(_serve(store, host, port, announce))
+
+
+async def _serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+    engine = Engine(store)
+    application = make_application(engine)
+    server = _Server(
+        uvicorn.Config(
+            application,
+            host=host,
+            port=port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+            server_header=False,
+            date_header=False,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    door = await local.serve_locally(engine, store.directory)
+    house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
+    serving = asyncio.create_task(server._serve())
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, server.handle_exit, sig, None)
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            bound = server.servers[0].sockets[0].getsockname()[1]
+            announce(f"http://{host}:{bound}/")
+        await serving
+    finally:
+        house.cancel()
+        door.close()
+        (store.directory / local.SOCKET_FILE).unlink(missing_ok=True)
+        engine.close()
+        log.info("stopped")

@@ -1,0 +1,1 @@
+"""What runs at its own pace. It issues commands like anyone else."""
