@@ -43,9 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         "in the same run. Needs wrk (apt-get install wrk). Close what else is running; trust ratios, not rates.",
         epilog="Examples: --quick | --events 1e6,5e6 --keep /var/tmp/grown --json run.json | erasure",
     )
-    parser.add_argument(
-        "what", nargs="?", choices=("load", "erasure"), default="load", help="load (default) or erasure"
-    )
+    parser.add_argument("what", nargs="?", choices=("load", "erasure"), default="load", help="load (default) or erasure")
     parser.add_argument("--quick", action="store_true", help="only the empty store, short windows: under 90 s")
     parser.add_argument(
         "--events", type=_events, default=[], metavar="N[,N]",
@@ -64,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--profile", nargs="?", type=Path, const=PROFILES, metavar="DIR",
         help=f"py-spy records an extra, uncounted window of each kind (default: {PROFILES})",
     )  # fmt: skip
-    parser.add_argument(
-        "--server", type=Path, metavar="PROGRAM", help="the goodword program (default: this environment's)"
-    )
+    parser.add_argument("--server", type=Path, metavar="PROGRAM", help="the goodword program (default: this environment's)")
     return parser
 
 

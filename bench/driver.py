@@ -40,8 +40,7 @@ class Connection:
         self._port = server.port
         token = base64.b64encode(f"{key}:".encode()).decode()
         self._head = (
-            f" HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nAuthorization: Basic {token}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
+            f" HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nAuthorization: Basic {token}\r\nContent-Type: application/json\r\nContent-Length: "
         )
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -199,9 +198,7 @@ async def _probe(server: Server, key: str, traffic: Traffic, flood: Callable[[],
 
     async def connection_loop(number: int) -> None:
         connection = Connection(server, key)
-        await ask(
-            connection
-        )  # Connected before the flood comes: what is timed is answers, not the queue of new clients.
+        await ask(connection)  # Connected before the flood comes: what is timed is answers, not the queue of new clients.
         ready.release()
         await asyncio.sleep(0.5 + number / 320)  # The flood needs a moment to open its connections.
         while not stop.is_set():

@@ -88,9 +88,7 @@ def fill(run: Run, store: Store, events: int) -> None:
         store.add(filler.messages_stored, filler.events_stored, to_ms)
     store.save()
     rate = filler.messages_stored / filler.seconds
-    run.console.print(
-        f"  filled: {filler.messages_stored:,} messages in {filler.seconds:.0f} s, {rate:,.0f} messages/s"
-    )
+    run.console.print(f"  filled: {filler.messages_stored:,} messages in {filler.seconds:.0f} s, {rate:,.0f} messages/s")
 
 
 def measure_grown(run: Run, store: Store, events: int) -> None:

@@ -64,15 +64,11 @@ def require_wrk() -> str:
     """
     found = shutil.which("wrk")
     if found is None:
-        raise WrkFailed(
-            "wrk is not installed; it drives the server. Install it: apt-get install wrk  (brew install wrk)"
-        )
+        raise WrkFailed("wrk is not installed; it drives the server. Install it: apt-get install wrk  (brew install wrk)")
     return found
 
 
-def run_wrk(
-    workload: Workload, *, url: str, key: str, pool: Path, people: int, seed: int, lag_s: int, seconds: float
-) -> WrkResult:
+def run_wrk(workload: Workload, *, url: str, key: str, pool: Path, people: int, seed: int, lag_s: int, seconds: float) -> WrkResult:
     """Drive `url` with `workload` for `seconds`; message times lie `lag_s` in the past.
 
     Raises:
