@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
     def install_signal_handlers(self) -> None:
         """The caller installs its own."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop taking, finish what was taken."""
         self.should_exit = True
 

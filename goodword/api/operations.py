@@ -14,10 +14,10 @@ def routes(intake: Intake) -> list[Route]:
     """The operations routes."""
     engine = intake.engine
 
-    async def healthz(request: Request) -> Response:
+    async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def readyz(request: Request) -> Response:
+    async def readyz(_request: Request) -> Response:
         problems = []
         if engine.unavailable_since is not None:
             problems.append("the last commit failed: disk full, read-only or failing")
@@ -25,7 +25,7 @@ def routes(intake: Intake) -> list[Route]:
             problems.append("overloaded")
         return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
 
-    async def metrics(request: Request) -> Response:
+    async def metrics(_request: Request) -> Response:
         return PlainTextResponse(render(intake), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -17,7 +17,12 @@ from goodword.core.message import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Batch, Re
 DOOR = "tracking"
 TYPES = {
     **{name: name for name in ("identify", "track", "page", "screen", "group", "alias")},
-    **{"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias"},
+    "i": "identify",
+    "t": "track",
+    "p": "page",
+    "s": "screen",
+    "g": "group",
+    "a": "alias",
 }
 BATCHES = frozenset(("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"))
 ENVELOPE_BYTES_MAX = 16 * 1024
@@ -174,7 +179,9 @@ def _items(batch: Batch) -> list[bytes]:
     """The items' bytes, with the batch's own context laid under each item's."""
     raws = [bytes(raw) for raw in batch.batch]
     shared = {
-        name: found for name, raw in (("context", batch.context), ("integrations", batch.integrations)) if (found := read_object(bytes(raw)))
+        name: found
+        for name, raw in (("context", batch.context), ("integrations", batch.integrations))
+        if (found := read_object(bytes(raw)))
     }
     if not shared:
         return raws

@@ -58,7 +58,7 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
         case c.CreateProfile():
             return _create_profile(command, facts, now, fresh)
         case c.SetEmail() | c.SetParameter() | c.SetBlock() | c.SetMembership() | c.Forward():
-            return _change_profile(command, facts, now, fresh)
+            return _change_profile(command, facts, now)
         case _:
             return _administer(command, facts, now, fresh)
 
@@ -117,7 +117,8 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
     )
     if duplicate_of is not None:
         return Decision(
-            Outcome("duplicate", duplicate_of.arrival, duplicate_of.message_id, duplicate_of.profile_id, value=duplicate_of.event_id), records
+            Outcome("duplicate", duplicate_of.arrival, duplicate_of.message_id, duplicate_of.profile_id, value=duplicate_of.event_id),
+            records,
         )
     return Decision(Outcome("stored", fresh.arrival, message_id, profile_id), records)
 
@@ -158,11 +159,10 @@ def _update(
 def _absorbed(gone: Profile, target: Profile, before: Profile | None, now: Millis) -> list[Record]:
     """The rows of a profile that became part of another."""
     records: list[Record] = [Merged(number, target.id, now) for number in (gone.id, *gone.sources)]
-    for name, member in gone.audiences.items():
+    for name in gone.audiences:
         records.append(Membership(name, gone.id, None))
         standing = target.audiences[name]
         records.append(Membership(name, target.id, standing.since if standing.is_member else None))
-        del member
     mine = before.registration if before is not None else None
     if gone.registration is not None and mine is not None and gone.registration != mine:
         records.append(Repeats(max(gone.registration, mine), min(gone.registration, mine)))
@@ -173,7 +173,7 @@ def _create_profile(command: c.CreateProfile, facts: Facts, now: Millis, fresh: 
     key = IdentityKey("e" + command.email)
     owner = facts.owners.get(key)
     if owner is not None and owner.profile_id is not None:
-        return Decision(Outcome("refused", profile_id=owner.profile_id, code="identity_key_value_already_taken", reason="This email belongs to another person."))
+        return _refused("identity_key_value_already_taken", "This email belongs to another person.")
     if owner is not None and owner.barrier_at >= now:
         return Decision(Outcome("refused", code="person_suppressed", reason="This person is suppressed."))
     found = identify((key,), facts.owners, facts.profiles, fresh.profile_id, now)
@@ -181,9 +181,7 @@ def _create_profile(command: c.CreateProfile, facts: Facts, now: Millis, fresh: 
     return Decision(Outcome("done", profile_id=found.profile.id), (found.profile, identity))
 
 
-def _change_profile(
-    command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMembership | c.Forward, facts: Facts, now: Millis, fresh: Fresh
-) -> Decision:
+def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMembership | c.Forward, facts: Facts, now: Millis) -> Decision:
     number = command.source if isinstance(command, c.Forward) else command.profile_id
     profile = facts.profile(number)
     if profile is None:
@@ -285,16 +283,17 @@ def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> 
         case c.CreateKey(key=key):
             return Decision(Outcome("done"), (key,))
         case c.RevokeKey(id=id):
-            revoked = [key for key in facts.keys.values() if key.account == command.account and id in (key.id, key.name) and not key.revoked_at]
+            own = (key for key in facts.keys.values() if key.account == command.account and key.revoked_at is None)
+            revoked = [key for key in own if id in (key.id, key.name)]
             if not revoked:
                 return _refused("key_not_found", "No live key has this id or name.")
             return Decision(Outcome("done", value=len(revoked)), tuple(replace(key, revoked_at=now) for key in revoked))
         case c.TouchKeys(used=used):
             return Decision(Outcome("done"), (KeysUsed(used),))
         case c.Configure(account=number, settings=settings):
-            account = next((a for a in facts.accounts.values() if a.number == number), None)
-            if account is None:
+            named = next((a for a in facts.accounts.values() if a.number == number), None)
+            if named is None:
                 return _refused("account_not_found", "There is no such account.")
-            return Decision(Outcome("done"), (replace(account, settings=settings),))
+            return Decision(Outcome("done"), (replace(named, settings=settings),))
         case _:
             raise TypeError(type(command).__name__)

@@ -25,11 +25,28 @@ TYPES = frozenset(("identify", "track", "page", "screen", "group", "alias", "del
 JUNK_IDS = frozenset(("", "null", "undefined", "anonymous", "guest", "none", "nan", "-1", "[object object]"))
 BROWSER_CHANNELS = frozenset(("client", "browser", "web", "mobile"))
 BROWSER_LIBRARIES = frozenset(
-    ("analytics.js", "analytics-next", "ajs", "RudderLabs JavaScript SDK", "goodword.js", "analytics-react-native", "analytics-ios", "analytics-android")
+    (
+        "analytics.js",
+        "analytics-next",
+        "RudderLabs JavaScript SDK",
+        "goodword.js",
+        "analytics-react-native",
+        "analytics-ios",
+        "analytics-android",
+    )
 )
 
 RejectionCode = Literal[
-    "invalid_json", "not_an_object", "too_deep", "too_large", "missing_type", "unsupported_type", "invalid_id", "missing_id", "missing_event", "invalid_encoding"
+    "invalid_json",
+    "invalid_encoding",
+    "not_an_object",
+    "too_deep",
+    "too_large",
+    "missing_type",
+    "unsupported_type",
+    "invalid_id",
+    "missing_id",
+    "missing_event",
 ]
 
 
@@ -252,7 +269,7 @@ def is_junk(text: str) -> bool:
     return text.lower() in JUNK_IDS or not text.strip("0-")
 
 
-def _read_id(value: Any) -> str | None | Rejection:
+def _read_id(value: Any) -> str | Rejection | None:
     if type(value) is str:
         text = value
     elif value is None:
@@ -319,7 +336,8 @@ def _depth(value: Any) -> int:
     """Levels of nesting of decoded JSON, without recursion."""
     depth, level = 0, [value]
     while level:
-        level = [inner for outer in level if isinstance(outer, (dict, list)) for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        holders = [holder.values() if isinstance(holder, dict) else holder for holder in level if isinstance(holder, (dict, list))]
+        level = [inner for holder in holders for inner in holder]
         depth += 1
         if depth > DEPTH_MAX + 1:
             break

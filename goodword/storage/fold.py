@@ -236,9 +236,7 @@ class PersonEvents(Folding):
         if not buckets:
             return
         for bucket in buckets:
-            rows = [
-                (links[0], profile_id, arrival) for profile_id, links in sorted(self._buckets[bucket].items()) for arrival in links[1:]
-            ]
+            rows = [(links[0], profile_id, arrival) for profile_id, links in sorted(self._buckets[bucket].items()) for arrival in links[1:]]
             rows.sort()
             self._database.many("INSERT INTO person_event VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
         self.record(self._database, buckets, upto)

@@ -30,9 +30,7 @@ class Sealer:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
         self._secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
         dictionary = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
-        parameters = zstandard.ZstdCompressionParameters.from_level(
-            1, write_content_size=False, write_checksum=False, write_dict_id=False
-        )
+        parameters = zstandard.ZstdCompressionParameters.from_level(1, write_content_size=False, write_checksum=False, write_dict_id=False)
         dictionary.precompute_compress(level=1)
         self._compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress
         self._decompress = zstandard.ZstdDecompressor(dict_data=dictionary).decompress

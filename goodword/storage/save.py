@@ -12,6 +12,7 @@ from goodword.core.account import Account, Key
 from goodword.core.decision import Audience, Claim, Erased, Identity, KeysUsed, Membership, Merged, Receipt, Record, Repeats
 from goodword.core.event import Event
 from goodword.core.profile import Profile
+from goodword.storage.keys import NO_HASH
 from goodword.storage.rows import key_row
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class Saving:
                 self.others["claim"].append((account, store.sealer.hash(account, record.key), record.arrival))
             case Receipt(refers=refers):
                 self.others["receipt"].append((
-                    account, record.arrival, record.received_at, record.verdict, record.type, record.reason, record.door, refers, record.shape,
+                    account, record.arrival, record.received_at, record.verdict, record.type, record.reason, record.door,
+                    refers, record.shape,
                 ))  # fmt: skip
             case Merged():
                 self.profiles[record.source] = (account, None)
@@ -118,11 +120,10 @@ class Saving:
         many("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", self.rows)
         self._write_profiles()
         if self.identities:
-            rows = sorted((account, key, owner, barrier) for (account, key), (owner, barrier) in self.identities.items())
             many(
                 "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
                 " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = excluded.barrier_at",
-                rows,
+                [(*place, *self.identities[place]) for place in sorted(self.identities)],
             )
         for name, sql in _STATEMENTS.items():
             if rows := self.others.get(name):
@@ -183,13 +184,13 @@ class Saving:
         """Law 4. The key store's journal remembers each deletion, so that an older database is brought up to date from it."""
         store = self.store
         before = store.keys.journal_len()
-        numbers, tombstones = [], []
+        numbers: list[int] = []
+        tombstones: list[tuple[int, bytes, int, int, bool]] = []
         for account, erased in self.erased:
-            numbers.extend(erased.profile_ids)
-            for key in erased.keys:
-                tombstones.append((account, store.sealer.hash(account, key), 0, erased.at, erased.is_suppressed))
-            for number in erased.profile_ids:
-                tombstones.append((account, bytes(16), number, erased.at, erased.is_suppressed))
+            numbers += erased.profile_ids
+            at, suppressed = erased.at, erased.is_suppressed
+            tombstones += [(account, store.sealer.hash(account, key), 0, at, suppressed) for key in erased.keys]
+            tombstones += [(account, NO_HASH, number, at, suppressed) for number in erased.profile_ids]
         store.keys.destroy(numbers, tombstones)
         if store.tombstones_applied == before:  # else a commit failed after a destruction: the next start repeats it
             store.tombstones_applied = store.keys.journal_len()
@@ -204,8 +205,7 @@ _STATEMENTS = {
     "unmerged": "DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)",
     "audience": "INSERT INTO audience VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
-    "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
+    "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
     "used": "UPDATE api_key SET last_used_at = ? WHERE hash = ?",
     "erasure": "INSERT INTO erasure VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 }

@@ -210,7 +210,8 @@ class Store:
     def trim_receipts(self, kept: int) -> None:
         """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay."""
         for account in self.accounts:
-            cut = self.database.read("SELECT arrival FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT 1 OFFSET ?", (account, kept))
+            newest = "SELECT arrival FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT 1 OFFSET ?"
+            cut = self.database.read(newest, (account, kept))
             if cut:
                 self.database.write("DELETE FROM receipt WHERE account_id = ? AND arrival <= ?", (account, cut[0][0]))
 
