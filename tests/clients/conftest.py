@@ -103,9 +103,7 @@ class Goodword:
     def steps(self, user_id: str, *, include_duplicates: bool = False) -> list[Json]:
         """The user's events, newest first; none while the server does not know the user."""
         query = {"limit": "100"} | ({"include_duplicates": "true"} if include_duplicates else {})
-        return [
-            step for person in self.person_ids(user_id) for step in self.get(f"/v5/persons/{person}/steps", **query)
-        ]
+        return [step for person in self.person_ids(user_id) for step in self.get(f"/v5/persons/{person}/steps", **query)]
 
     def step_names(self, user_id: str) -> list[str]:
         return sorted(step["name"] for step in self.steps(user_id))

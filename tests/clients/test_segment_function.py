@@ -137,18 +137,14 @@ def test_batch_sent_again_is_stored_once(run: Run, goodword: Goodword, settings:
     assert goodword.step_names(user) == ["First", "Last"]
 
 
-def test_batch_of_more_messages_than_goodword_takes_at_once_is_split(
-    run: Run, goodword: Goodword, settings: Settings
-) -> None:
+def test_batch_of_more_messages_than_goodword_takes_at_once_is_split(run: Run, goodword: Goodword, settings: Settings) -> None:
     users = [new_user() for _ in range(2501)]
     batch = [{"type": "identify", "messageId": user, "userId": user} for user in users]
     assert run("onBatch", batch, settings) == {"returned": [{"status": 200}] * len(users)}
     assert [len(goodword.person_ids(users[position])) for position in (0, 2499, 2500)] == [1, 1, 1]
 
 
-def test_batch_of_more_bytes_than_goodword_takes_at_once_is_split(
-    run: Run, goodword: Goodword, settings: Settings
-) -> None:
+def test_batch_of_more_bytes_than_goodword_takes_at_once_is_split(run: Run, goodword: Goodword, settings: Settings) -> None:
     user = new_user()
     batch = [track(user, "Chapter Read", text="é" * 12_000) for _ in range(25)]  # 600 KB in UTF-8, 300 K characters
     assert run("onBatch", batch, settings) == {"returned": [{"status": 200}] * 25}
@@ -173,18 +169,20 @@ def test_settings_of_the_function_reach_the_server(run: Run, goodword: Goodword,
 
 
 @pytest.mark.parametrize(("handler", "argument"), [("onTrack", track("u", "Seen")), ("onBatch", [track("u", "Seen")])])
-def test_wrong_key_names_the_setting_to_fix(
-    run: Run, settings: Settings, handler: str, argument: Event | list[Event]
-) -> None:
+def test_wrong_key_names_the_setting_to_fix(run: Run, settings: Settings, handler: str, argument: Event | list[Event]) -> None:
     outcome = run(handler, argument, settings | {"apiKey": "no-such-key"})
     assert thrown(outcome) == "ValidationError"
     assert "apiKey" in outcome["thrown"]["message"]
 
 
-def test_key_of_another_scope_names_the_scope_it_needs(run: Run, goodword: Goodword, settings: Settings) -> None:
-    outcome = run("onTrack", track(new_user(), "Seen"), settings | {"apiKey": goodword.server_key})
+def test_key_that_may_not_delete_names_the_scope_it_needs(run: Run, goodword: Goodword, settings: Settings) -> None:
+    user = new_user()
+    with_browser_key = settings | {"apiKey": goodword.ingest_key}
+    assert run("onIdentify", event("identify", user), with_browser_key) == {}
+    outcome = run("onDelete", event("delete", user), with_browser_key)
     assert thrown(outcome) == "ValidationError"
     assert "destination" in outcome["thrown"]["message"]
+    assert len(goodword.person_ids(user)) == 1
 
 
 @pytest.mark.parametrize("name", ["goodwordUrl", "apiKey"])
@@ -203,9 +201,7 @@ def test_unknown_type_alone_is_not_supported(run: Run, settings: Settings) -> No
 
 
 @pytest.mark.parametrize(("handler", "argument"), [("onTrack", track("u", "Seen")), ("onBatch", [track("u", "Seen")])])
-def test_server_that_is_down_is_tried_again(
-    run: Run, settings: Settings, handler: str, argument: Event | list[Event]
-) -> None:
+def test_server_that_is_down_is_tried_again(run: Run, settings: Settings, handler: str, argument: Event | list[Event]) -> None:
     outcome = run(handler, argument, settings | {"goodwordUrl": f"http://127.0.0.1:{free_port()}"})
     assert thrown(outcome) == "RetryError"
 
@@ -258,9 +254,7 @@ def server_that_says(status: int) -> Iterator[str]:
         (503, "RetryError"),
     ],
 )
-def test_refusal_as_a_whole_becomes_the_error_segment_acts_on(
-    run: Run, settings: Settings, handler: str, status: int, error: str
-) -> None:
+def test_refusal_as_a_whole_becomes_the_error_segment_acts_on(run: Run, settings: Settings, handler: str, status: int, error: str) -> None:
     one = track(new_user(), "Seen")
     with server_that_says(status) as url:
         outcome = run(handler, [one] if handler == "onBatch" else one, settings | {"goodwordUrl": url})
