@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from goodword.core import command as c
 from goodword.core.decide import Fresh, decide
 from goodword.core.decision import Decision, Outcome
-from goodword.core.profile import Profile, ProfileId
+from goodword.core.profile import ProfileId
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Store
 
 WAITING_MAX = 4_000
+REQUESTS_MAX = 600
 GROUP_MAX = 600
 STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
 
@@ -79,7 +80,7 @@ class Engine:
 
     def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
-        if self.waiting >= WAITING_MAX:
+        if self.waiting >= WAITING_MAX or len(self._queue) >= REQUESTS_MAX:
             self.measures.overloads += 1
             raise Overloaded
         self._queue.append((commands, reply))
@@ -161,7 +162,6 @@ class Engine:
         outcomes: list[Outcome] = []
         decisions = []
         verdicts = self.measures.verdicts
-        used: list[int] = []
         for command in commands:
             known = facts[command.account]
             fresh = Fresh(arrival + 1, ProfileId(store.reserve_profile_id()), accounts + 1)
@@ -172,10 +172,9 @@ class Engine:
                 arrival += 1
                 known.lay(records)
                 decisions.append((self._account_of(command, decision), records))
-                if any(type(record) is Profile and record.id == fresh.profile_id for record in records):
-                    store.use_profile_id()
-                    used.append(fresh.profile_id)
             outcome = decision.outcome
+            if outcome.profile_id == fresh.profile_id:
+                store.use_profile_id()
             outcomes.append(outcome)
             verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
         if decisions:

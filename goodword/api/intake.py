@@ -39,6 +39,7 @@ class Result(msgspec.Struct):
     code: str = ""
     event_id: str | None = None
     profile_id: int | None = None
+    index: int = 0
 
 
 class Intake:
@@ -100,8 +101,13 @@ class Intake:
         self.forget(key.account, keys)
         return c.Erase(key.account, keys, erasure_id=new_id())
 
-    async def take(self, commands: Sequence[c.Command | Rejection | Refusal], raws: Sequence[bytes], key: Key, door: str) -> list[Result]:
-        """Do what can be done of a request's messages, in order; a bad one never fails its neighbours. Errors: Refusal 503."""
+    async def take(
+        self, commands: Sequence[c.Command | Rejection | Refusal], raws: Sequence[bytes], key: Key, door: str, *, with_ids: bool = True
+    ) -> list[Result]:
+        """Do what can be done of a request's messages, in order; a bad one never fails its neighbours. Errors: Refusal 503.
+
+        Without ids, the results are those of the messages that failed, each with its place in `index`.
+        """
         good = [command for command in commands if not isinstance(command, (Rejection, Refusal))]
         try:
             outcomes = iter(await self.engine.ask(good) if good else ())
@@ -109,14 +115,16 @@ class Intake:
             raise Refusal(503, "overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
         except Unavailable:
             raise Refusal(503, "unavailable", "Nothing can be stored at the moment. Try again later.", [RETRY_AFTER]) from None
-        results = []
-        for command, raw in zip(commands, raws, strict=True):
+        results: list[Result] = []
+        if not with_ids and len(good) == len(commands):
+            return results
+        for index, (command, raw) in enumerate(zip(commands, raws, strict=True)):
             if isinstance(command, Rejection):
                 self.refuse(command, raw, key, door)
-                results.append(Result(command.message_id, status_of(command), command.reason, command.code))
+                results.append(Result(command.message_id, status_of(command), command.reason, command.code, index=index))
             elif isinstance(command, Refusal):
-                results.append(Result("", command.status, command.message, command.code))
-            else:
+                results.append(Result("", command.status, command.message, command.code, index=index))
+            elif with_ids:
                 results.append(self._result(next(outcomes), command))
         return results
 

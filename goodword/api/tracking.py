@@ -13,6 +13,7 @@ from goodword.api.http import JSON, Headers, Receive, Refusal, Request, Scope, S
 from goodword.api.intake import Intake, key_of, key_or_refuse, needs
 from goodword.core.account import Key, Right
 from goodword.core.message import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Batch, Rejection, clean_text, read_batch, read_object
+from goodword.core.times import read_time
 
 DOOR = "tracking"
 TYPES = {
@@ -118,9 +119,8 @@ class Tracking:
         )
         if isinstance(command, Refusal):
             raise command
-        result = (await intake.take((command,), (body,), key, DOOR))[0]
-        if result.status != 200:
-            raise Refusal(413 if result.status == 413 else 400, result.code, result.message)
+        for failed in await intake.take((command,), (body,), key, DOOR, with_ids=False):
+            raise Refusal(413 if failed.status == 413 else 400, failed.code, failed.message)
         return DONE
 
     async def _batch(self, request: Request, body: bytes) -> bytes:
@@ -135,13 +135,13 @@ class Tracking:
             raise Refusal(413, "too_large", f"The batch holds more than {BATCH_MESSAGES_MAX} messages.")
         raws = _items(batch)
         settings, now = intake.settings_of(key), intake.engine.clock()
-        make, sent_at = intake.command, batch.sent_at
+        make, sent_at = intake.command, read_time(batch.sent_at)
         commands = [make(raw, key, settings, DOOR, now=now, sent_at=sent_at, corrects_skew=True) for raw in raws]
-        results = await intake.take(commands, raws, key, DOOR)
-        failed = [
-            {"index": i, "messageId": r.message_id, "code": r.code, "message": r.message} for i, r in enumerate(results) if r.status != 200
-        ]
-        return encode({"success": True, "rejected": failed}) if failed else DONE
+        failed = await intake.take(commands, raws, key, DOOR, with_ids=False)
+        if not failed:
+            return DONE
+        rejected = [{"index": r.index, "messageId": r.message_id, "code": r.code, "message": r.message} for r in failed]
+        return encode({"success": True, "rejected": rejected})
 
     def _settings(self, path: str, request: Request, scope: Scope) -> bytes:
         """What the browser SDKs fetch before they start."""

@@ -42,9 +42,9 @@ class Fresh(Struct, frozen=True, gc=False):
 
 def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
     """What a command comes to, given the facts."""
+    if type(command) is c.Receive:
+        return _receive(command, facts, now, fresh)
     match command:
-        case c.Receive():
-            return _receive(command, facts, now, fresh)
         case c.Refuse():
             receipt = Receipt(
                 fresh.arrival, now, "rejected", command.type, command.reason, command.door, command.message_id, shape=command.shape

@@ -109,7 +109,7 @@ def _own_keys(message: Message) -> tuple[IdentityKey, ...]:
     email = None
     if traits:
         for name, value in traits.items():
-            if name.lower() == "email":
+            if len(name) == 5 and name.lower() == "email":
                 email = read_email(value)
     return keys_of(message.user_id, email, message.anonymous_id)
 

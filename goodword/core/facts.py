@@ -25,7 +25,7 @@ class Facts(Struct):
     """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it."""
 
     account: Account | None = None
-    seen: dict[str, EventRef] = field(default_factory=dict)
+    seen: dict[str, EventRef | Event] = field(default_factory=dict)
     owners: dict[IdentityKey, Owner | None] = field(default_factory=dict)
     profiles: dict[ProfileId, Profile] = field(default_factory=dict)
     claims: dict[str, EventRef] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Facts(Struct):
     def lay(self, records: tuple[Record, ...] | list[Record]) -> None:
         """Lay a decision's rows over what was loaded, for the commands that follow in the group."""
         for record in records:
+            if type(record) is Event:
+                self.seen[record.message_id] = record
+                continue
             match record:
-                case Event():
-                    ref = EventRef(record.arrival, record.profile_id, message_id=record.message_id)
-                    self.seen[record.message_id] = ref
                 case Profile():
                     self.profiles[record.id] = record
                 case Identity():
@@ -63,12 +63,14 @@ class Facts(Struct):
 
 def ask(command: c.Command, lookup: Lookup) -> None:
     """Add what one command needs to know to its account's lookup."""
+    if type(command) is c.Receive:
+        understood = command.understood
+        lookup.message_ids.append(understood.message.message_id)
+        lookup.keys.update(understood.keys)
+        if understood.claim is not None:
+            lookup.claims.add(understood.claim)
+        return
     match command:
-        case c.Receive(understood=understood):
-            lookup.message_ids.append(understood.message.message_id)
-            lookup.keys.update(understood.keys)
-            if understood.claim is not None:
-                lookup.claims.add(understood.claim)
         case c.Erase(keys=keys, profile_id=profile_id):
             lookup.keys.update(keys)
             if profile_id is not None:
@@ -104,18 +106,24 @@ def needs_profile(understood: Understood, owners: dict[IdentityKey, Owner | None
     return first is None
 
 
-def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None]) -> set[ProfileId]:
+def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None]) -> frozenset[ProfileId]:
     """The profiles to load for a command, once the owners of its keys are known."""
+    if type(command) is c.Receive:
+        if not needs_profile(command.understood, owners):
+            return _NOBODY
+        return _owning(command.understood.keys, owners)
     match command:
-        case c.Receive(understood=understood):
-            if not needs_profile(understood, owners):
-                return set()
-            keys = understood.keys
         case c.Erase(keys=keys):
-            pass
+            return _owning(keys, owners)
         case c.CreateProfile(email=email) | c.SetEmail(email=email):
-            keys = (IdentityKey("e" + email),)
+            return _owning((IdentityKey("e" + email),), owners)
         case _:
-            return set()
+            return _NOBODY
+
+
+_NOBODY: frozenset[ProfileId] = frozenset()
+
+
+def _owning(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None]) -> frozenset[ProfileId]:
     found = (owners.get(key) for key in keys)
-    return {owner.profile_id for owner in found if owner is not None and owner.profile_id is not None}
+    return frozenset(owner.profile_id for owner in found if owner is not None and owner.profile_id is not None)

@@ -15,85 +15,50 @@ keys.lock     flock: exclusive around every change, shared around what must not 
 Whoever has the store open holds a shared flock on keys.bin: rotation, which replaces that file, must be alone.
 """
 
-import base64
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Self
 
+from goodword.storage import keyfile
 from goodword.storage.cipher import (
     KEY_BYTES,
     NO_HASH,
     RECORD_BYTES,
-    SLOT_BYTES,
     Header,
     KeyWrap,
-    NewerFormat,
     Tombstone,
     Unreadable,
     destroyed_at,
-    gone_slot,
     journal_header,
     unpack_tombstones,
 )
+from goodword.storage.keyfile import (
+    InsecureMasterFile,
+    KeyStoreBusy,
+    KeyStoreDamaged,
+    KeyStoreError,
+    KeyStoreMissing,
+    KeyStoreReadOnly,
+    NewerKeyStore,
+    WrongMasterKey,
+    parse_master,
+)
 
-__all__ = ["NO_HASH", "KeyStore", "KeyStoreError", "Tombstone", "parse_master"]
+__all__ = [
+    "NO_HASH", "InsecureMasterFile", "KeyStore", "KeyStoreBusy", "KeyStoreDamaged", "KeyStoreError", "KeyStoreMissing",
+    "KeyStoreReadOnly", "NewerKeyStore", "Tombstone", "WrongMasterKey", "parse_master",
+]  # fmt: skip
 
-HEADER_BYTES = 4096
-BLOCK_SLOTS = 16384  # read and written at once: 1 MiB
 CHUNK_MIN, CHUNK_MAX = 256, 4096  # numbers allocated at once: the last takes 13 ms, in which the writer waits
-CACHE_MAX = 50_000  # keys
+CACHE_MAX = 300_000
 PROBLEMS_MAX = 1000
 
-
-class KeyStoreError(Exception):
-    """The key store cannot be used."""
-
-    def __init__(self, detail: object = "") -> None:
-        super().__init__(f"{type(self).__doc__} {detail}".strip())
-
-
-class WrongMasterKey(KeyStoreError):
-    """The master key does not fit this key store, or is not base64 of 32 bytes."""
-
-
-class KeyStoreDamaged(KeyStoreError):
-    """The key store is damaged: restore the keys.* files together from a backup."""
-
-
-class KeyStoreMissing(KeyStoreError):
-    """There is no key store here, or one of its files is missing:"""
-
-
-class NewerKeyStore(KeyStoreError):
-    """The key store was written by a newer version of Goodword: install that version."""
-
-
-class InsecureMasterFile(KeyStoreError):
-    """Other users of this machine can read the master key file. Make it yours alone:"""
-
-
-class KeyStoreBusy(KeyStoreError):
-    """Another process uses the key store: stop it first."""
-
-
-class KeyStoreReadOnly(KeyStoreError):
-    """The key store was opened for reading."""
-
-
-def parse_master(text: str) -> bytes:
-    """The 32-byte master key from its base64 text. Errors: WrongMasterKey."""
-    try:
-        master = base64.b64decode(text.strip(), validate=True)
-    except ValueError:
-        master = b""
-    if len(master) != KEY_BYTES:
-        raise WrongMasterKey
-    return master
+_blocks, _write_header = keyfile.blocks, keyfile.write_header  # what the tests interrupt
 
 
 class KeyStore:
@@ -171,7 +136,7 @@ class KeyStore:
             return key
         try:
             with self._mutex:
-                key = self._wrap.open_slot(profile_id, _slot(self._fd, profile_id))
+                key = self._wrap.open_slot(profile_id, keyfile.read_slot(self._fd, profile_id))
                 if key is not None:
                     if len(self._cache) >= CACHE_MAX:
                         self._cache.clear()
@@ -182,7 +147,7 @@ class KeyStore:
 
     def destroyed_at(self, profile_id: int) -> int | None:
         """When the profile was deleted, in epoch ms; None when it was not."""
-        return destroyed_at(_slot(self._fd, profile_id)) if 0 < profile_id <= self._header.allocated else None
+        return destroyed_at(keyfile.read_slot(self._fd, profile_id)) if 0 < profile_id <= self._header.allocated else None
 
     def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
         """Destroy keys for ever, and journal tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
@@ -193,11 +158,11 @@ class KeyStore:
         self._need_writer()
         if not all(0 < n < self._next for n in profile_ids):
             raise ValueError("a profile number was never handed out")
-        records = _complete(profile_ids, [Tombstone(*t) for t in tombstones])
+        records = keyfile.complete(profile_ids, [Tombstone(*t) for t in tombstones])
         end = (self._header.journal_len + 1) * RECORD_BYTES
         with self._locked(fcntl.LOCK_EX):
             try:
-                _write(self._journal_fd, b"".join(record.pack() for record in records), end)
+                keyfile.write_at(self._journal_fd, b"".join(record.pack() for record in records), end)
                 os.fsync(self._journal_fd)
             except OSError:
                 os.ftruncate(self._journal_fd, end)
@@ -215,8 +180,8 @@ class KeyStore:
     def journal(self, start: int = 0) -> Iterator[Tombstone]:
         """The tombstones from index `start` on, in the order of their destruction. Errors: KeyStoreDamaged."""
         end = self._header.journal_len
-        for first in range(start, end, BLOCK_SLOTS):
-            size = min(BLOCK_SLOTS, end - first) * RECORD_BYTES
+        for first in range(start, end, keyfile.BLOCK_SLOTS):
+            size = min(keyfile.BLOCK_SLOTS, end - first) * RECORD_BYTES
             records = list(unpack_tombstones(os.pread(self._journal_fd, size, (first + 1) * RECORD_BYTES)))
             yield from records
             if len(records) * RECORD_BYTES != size:
@@ -226,7 +191,7 @@ class KeyStore:
         """Let a reader see what was allocated and destroyed since: call it before each answer."""
         if self._readonly:
             with self._locked(fcntl.LOCK_SH), self._mutex:
-                before, self._header = self._header, _read_header(self._fd)
+                before, self._header = self._header, keyfile.read_header(self._fd)
                 if self._header.journal_len != before.journal_len:
                     self._cache.clear()
 
@@ -247,21 +212,21 @@ class KeyStore:
                 raise KeyStoreBusy from None
             try:
                 if self._uses_file:
-                    _create_master(_new(self._master), new_master)
-                fd = _create(_new(self._bin))
+                    keyfile.create_master(keyfile.new_path(self._master), new_master)
+                fd = keyfile.create(keyfile.new_path(self._bin))
                 fcntl.flock(fd, fcntl.LOCK_SH)
                 for first, slots in _blocks(self._fd, 1, self.allocated):
                     keys = enumerate((self._wrap.open_slot(n, slot) for n, slot in enumerate(slots, first)), first)
                     moved = (slots[n - first] if key is None else new.slot(n, key) for n, key in keys)
-                    _write(fd, b"".join(moved), _offset(first))
+                    keyfile.write_at(fd, b"".join(moved), keyfile.offset_of(first))
                     if progress:
                         progress(first + len(slots) - 1, self.allocated)
                 self._header = self._header._replace(wrapped_pepper=new.wrap(0, self.pepper))
                 _write_header(fd, self._header)
                 os.fsync(fd)
-                _replace(_new(self._bin), self._bin)
+                keyfile.replace_durably(keyfile.new_path(self._bin), self._bin)
                 if self._uses_file:
-                    _replace(_new(self._master), self._master)
+                    keyfile.replace_durably(keyfile.new_path(self._master), self._master)
             except BaseException as error:
                 if fd >= 0:
                     os.close(fd)
@@ -279,22 +244,22 @@ class KeyStore:
             with self._locked(fcntl.LOCK_SH):
                 fds.append(source := os.open(self._bin, os.O_RDONLY))
                 fcntl.flock(source, fcntl.LOCK_SH)  # no rotation meanwhile
-                before = _read_header(source)
+                before = keyfile.read_header(source)
                 if self._uses_file:
-                    _create_file(dest / self._master.name, self._master.read_bytes())
-            fds.append(copy := _create(dest / self._bin.name))
+                    keyfile.create_file(dest / self._master.name, self._master.read_bytes())
+            fds.append(copy := keyfile.create(dest / self._bin.name))
             for first, slots in _blocks(source, 1, before.allocated):
-                _write(copy, b"".join(slots), _offset(first))
+                keyfile.write_at(copy, b"".join(slots), keyfile.offset_of(first))
             with self._locked(fcntl.LOCK_SH):  # then what changed meanwhile, while the writer waits
-                after = _read_header(source)
+                after = keyfile.read_header(source)
                 for first, slots in _blocks(source, before.allocated + 1, after.allocated):
-                    _write(copy, b"".join(slots), _offset(first))
+                    keyfile.write_at(copy, b"".join(slots), keyfile.offset_of(first))
                 journal = os.pread(self._journal_fd, (after.journal_len + 1) * RECORD_BYTES, 0)
-            _overwrite(copy, unpack_tombstones(journal[(before.journal_len + 1) * RECORD_BYTES :]), after.allocated)
-            _create_file(dest / self._journal.name, journal)
+            keyfile.overwrite(copy, unpack_tombstones(journal[(before.journal_len + 1) * RECORD_BYTES :]), after.allocated)
+            keyfile.create_file(dest / self._journal.name, journal)
             _write_header(copy, after)  # last: without it the copy does not pass for a store
             os.fsync(copy)
-            _fsync_directory(dest)
+            keyfile.fsync_directory(dest)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -306,7 +271,7 @@ class KeyStore:
     def _problems(self) -> Iterator[str]:
         try:
             with self._locked(fcntl.LOCK_SH):
-                allocated = _read_header(self._fd).allocated
+                allocated = keyfile.read_header(self._fd).allocated
             for first, slots in _blocks(self._fd, 1, allocated):
                 for profile_id, slot in enumerate(slots, first):
                     try:
@@ -326,7 +291,7 @@ class KeyStore:
         """What a reader cannot read may be half of a destruction: look again under the lock."""
         with self._locked(fcntl.LOCK_SH):
             try:
-                return self._wrap.open_slot(profile_id, _slot(self._fd, profile_id))
+                return self._wrap.open_slot(profile_id, keyfile.read_slot(self._fd, profile_id))
             except Unreadable:
                 raise KeyStoreDamaged(f"Slot {profile_id} of {self._bin} is unreadable.") from None
 
@@ -354,14 +319,14 @@ class KeyStore:
                 fcntl.flock(self._journal_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise KeyStoreBusy from None
-            _scrub(_new(self._bin))
+            keyfile.scrub(keyfile.new_path(self._bin))
             if not self._bin.exists():
                 self._create_store(master)
         self._fd = os.open(self._bin, access)
         fcntl.flock(self._fd, fcntl.LOCK_SH)
-        self._header, self._uses_file = _read_header(self._fd), master is None
+        self._header, self._uses_file = keyfile.read_header(self._fd), master is None
         self._next = self.allocated + 1
-        if os.fstat(self._fd).st_size < _offset(self.allocated + 1):
+        if os.fstat(self._fd).st_size < keyfile.offset_of(self.allocated + 1):
             raise KeyStoreDamaged(f"{self._bin} is cut.")
         self._unlock(master)
         self._open_journal()
@@ -371,44 +336,40 @@ class KeyStore:
             raise KeyStoreMissing(f"{self._bin} (its keys.journal is here)")
         if master is None:
             if not self._master.exists():
-                _scrub(_new(self._master))
-                _create_master(_new(self._master), os.urandom(KEY_BYTES))
-                _replace(_new(self._master), self._master)
-            master = _read_master(self._master)
+                keyfile.scrub(keyfile.new_path(self._master))
+                keyfile.create_master(keyfile.new_path(self._master), os.urandom(KEY_BYTES))
+                keyfile.replace_durably(keyfile.new_path(self._master), self._master)
+            master = keyfile.read_master(self._master)
         store_id = os.urandom(16)
-        fd = _create(_new(self._bin))
-        try:
-            _write_header(fd, Header(store_id, 0, 0, KeyWrap(master, store_id).wrap(0, os.urandom(KEY_BYTES))))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        _replace(_new(self._bin), self._bin)
+        header = Header(store_id, 0, 0, KeyWrap(master, store_id).wrap(0, os.urandom(KEY_BYTES)))
+        keyfile.create_file(keyfile.new_path(self._bin), keyfile.header_page(header))
+        keyfile.replace_durably(keyfile.new_path(self._bin), self._bin)
 
     def _unlock(self, master: bytes | None) -> None:
         """A rotation that a crash interrupted leaves two master files: the one that fits is kept."""
-        new = _new(self._master)
+        new = keyfile.new_path(self._master)
         paths = [path for path in (new, self._master) if path.exists()] if master is None else [self._dir]
         if not paths:
             raise KeyStoreMissing(self._master)
         for path in paths:
             try:
-                self._wrap = KeyWrap(master or _read_master(path), self.store_id)
+                self._wrap = KeyWrap(master or keyfile.read_master(path), self.store_id)
                 self.pepper = self._wrap.unwrap(0, self._header.wrapped_pepper)
             except (Unreadable, WrongMasterKey):
                 continue
             if path == new and not self._readonly:
-                _replace(new, self._master)
+                keyfile.replace_durably(new, self._master)
             elif new in paths and not self._readonly:
-                _scrub(new)
+                keyfile.scrub(new)
             return
         raise WrongMasterKey(paths[-1])
 
     def _open_journal(self) -> None:
         header, journal_len = journal_header(self.store_id), self.journal_len()
         if journal_len == 0 and not self._readonly and os.fstat(self._journal_fd).st_size < RECORD_BYTES:
-            _write(self._journal_fd, header, 0)
+            keyfile.write_at(self._journal_fd, header, 0)
             os.fsync(self._journal_fd)
-            _fsync_directory(self._dir)
+            keyfile.fsync_directory(self._dir)
         end, size = (journal_len + 1) * RECORD_BYTES, os.fstat(self._journal_fd).st_size
         if size < end or os.pread(self._journal_fd, RECORD_BYTES, 0) != header:
             raise KeyStoreDamaged(f"{self._journal} is cut or belongs to another store.")
@@ -421,7 +382,7 @@ class KeyStore:
     def _apply(self, records: list[Tombstone]) -> None:
         """Overwrite the slots of records that are on disk. The header is not synced: an old one repeats this."""
         with self._mutex:
-            _overwrite(self._fd, records, self.allocated)
+            keyfile.overwrite(self._fd, records, self.allocated)
             for record in records:
                 self._cache.pop(record.profile_id, None)
         os.fsync(self._fd)
@@ -434,125 +395,8 @@ class KeyStore:
         slots = b"".join([self._wrap.slot(n, os.urandom(KEY_BYTES)) for n in range(first, first + size)])
         header = self._header._replace(allocated=first + size - 1)
         with self._locked(fcntl.LOCK_EX):  # what an error leaves past the high-water mark, the next try overwrites
-            _write(self._fd, slots, _offset(first))
+            keyfile.write_at(self._fd, slots, keyfile.offset_of(first))
             os.fsync(self._fd)
             _write_header(self._fd, header)
             os.fsync(self._fd)
         self._header, self._chunk = header, min(size * 2, CHUNK_MAX)
-
-
-def _complete(profile_ids: Sequence[int], records: list[Tombstone]) -> list[Tombstone]:
-    """Check them, and give every profile a tombstone."""
-    if any(len(t.hash16) != 16 or t.deleted_at < 0 or not 0 <= t.account_no < 1 << 32 for t in records):
-        raise ValueError("a tombstone has a 32-bit account number, a 16-byte hash and a time since 1970")
-    wanted, named = set(profile_ids), {t.profile_id for t in records} - {0}
-    if not named <= wanted:
-        raise ValueError("a tombstone names a profile that is to be destroyed, or 0")
-    if wanted - named:
-        if len({t.account_no for t in records}) != 1:
-            raise ValueError("profiles without a tombstone need the tombstones of one account beside them")
-        latest = max(t.deleted_at for t in records)
-        records += [Tombstone(records[0].account_no, NO_HASH, n, latest, False) for n in sorted(wanted - named)]
-    return records
-
-
-def _offset(profile_id: int) -> int:
-    return HEADER_BYTES + (profile_id - 1) * SLOT_BYTES
-
-
-def _slot(fd: int, profile_id: int) -> bytes:
-    return os.pread(fd, SLOT_BYTES, _offset(profile_id))
-
-
-def _blocks(fd: int, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
-    """The slots from `first` to `last`, in lists with the number of their first."""
-    for start in range(first, last + 1, BLOCK_SLOTS):
-        end = min(start + BLOCK_SLOTS, last + 1)
-        data = os.pread(fd, (end - start) * SLOT_BYTES, _offset(start))
-        if len(data) != (end - start) * SLOT_BYTES:
-            raise KeyStoreDamaged("keys.bin is cut.")
-        yield start, [data[i : i + SLOT_BYTES] for i in range(0, len(data), SLOT_BYTES)]
-
-
-def _overwrite(fd: int, records: Iterable[Tombstone], last: int) -> None:
-    for t in records:
-        if 0 < t.profile_id <= last:  # written also when it is gone already: an fsync may have failed in between
-            _write(fd, gone_slot(t.deleted_at, _slot(fd, t.profile_id)), _offset(t.profile_id))
-
-
-def _read_header(fd: int) -> Header:
-    try:
-        return Header.unpack(os.pread(fd, HEADER_BYTES, 0))
-    except NewerFormat:
-        raise NewerKeyStore from None
-    except Unreadable:
-        raise KeyStoreDamaged("The header of keys.bin is unreadable.") from None
-
-
-def _write_header(fd: int, header: Header) -> None:
-    _write(fd, header.pack().ljust(HEADER_BYTES, b"\0"), 0)  # what ever changes is in one disk sector: never torn
-
-
-def _new(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
-
-
-def _read_master(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_mode & 0o077:
-            raise InsecureMasterFile(f"chmod 600 {path}")
-        return parse_master(file.read().decode("ascii", "replace"))
-
-
-def _create_master(path: Path, master: bytes) -> None:
-    _create_file(path, base64.b64encode(master) + b"\n")
-    _fsync_directory(path.parent)
-
-
-def _create(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-
-
-def _create_file(path: Path, data: bytes) -> None:
-    fd = _create(path)
-    try:
-        _write(fd, data, 0)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write(fd: int, data: bytes, offset: int) -> None:
-    while data:  # a nearly full disk takes a part
-        done = os.pwrite(fd, data, offset)
-        data, offset = data[done:], offset + done
-
-
-def _zero(fd: int) -> None:
-    size = os.fstat(fd).st_size
-    for offset in range(0, size, HEADER_BYTES):
-        _write(fd, bytes(min(HEADER_BYTES, size - offset)), offset)
-    os.fsync(fd)
-    os.close(fd)
-
-
-def _scrub(path: Path) -> None:
-    """Overwrite a left-over file with zeros and remove it."""
-    if path.exists():
-        _zero(os.open(path, os.O_RDWR))
-        path.unlink()
-
-
-def _replace(new: Path, path: Path) -> None:
-    """Rename `new` to `path` durably, then overwrite with zeros what `path` was."""
-    old = os.open(path, os.O_RDWR) if path.exists() else -1
-    os.replace(new, path)
-    _fsync_directory(path.parent)
-    if old >= 0:
-        _zero(old)
-
-
-def _fsync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)

@@ -39,9 +39,10 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.profile_ids:
         _load_merged(store, account, lookup.profile_ids, facts)
         wanted.update(facts.merged.values())
+    owners = facts.owners
     for command in commands:
         if command.account == account:
-            wanted.update(wanted_profiles(command, facts.owners))
+            wanted |= wanted_profiles(command, owners)
     facts.profiles = load_profiles(store, account, wanted)
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
@@ -69,7 +70,7 @@ def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> 
 
 
 def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Facts) -> None:
-    """Owners of identity keys. A profile whose data key is destroyed owns nothing: old data, restored, shows nobody deleted since."""
+    """Owners of identity keys. While a destruction of keys waits to be repeated here, the destroyed profiles own nothing."""
     if not keys:
         return
     digest = store.sealer.hash
@@ -79,12 +80,16 @@ def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Fact
         (store.database.blobs(sorted(hashes)), account),
     )
     owners = facts.owners
-    data_key = store.keys.key
+    if store.tombstones_applied == store.keys.journal_len():
+        for hash16, profile_id, barrier_at in rows:
+            owners[hashes[hash16]] = Owner(profile_id, barrier_at)
+        return
     for hash16, profile_id, barrier_at in rows:
-        if profile_id is not None and data_key(profile_id) is None:
-            barrier_at = max(barrier_at, store.keys.destroyed_at(profile_id) or 0)
-            profile_id = None
-        owners[hashes[hash16]] = Owner(profile_id, barrier_at)
+        destroyed_at = store.keys.destroyed_at(profile_id) if profile_id is not None else None
+        if destroyed_at is not None:
+            owners[hashes[hash16]] = Owner(None, max(barrier_at, destroyed_at))
+        else:
+            owners[hashes[hash16]] = Owner(profile_id, barrier_at)
 
 
 def _load_merged(store: Store, account: int, profile_ids: set[ProfileId], facts: Facts) -> None:

@@ -28,6 +28,7 @@ class Sealer:
 
     def __init__(self, keys: KeyStore) -> None:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
+        self._hash_of: dict[int, blake2b] = {}
         self._secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
         dictionary = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
         parameters = zstandard.ZstdCompressionParameters.from_level(1, write_content_size=False, write_checksum=False, write_dict_id=False)
@@ -39,8 +40,12 @@ class Sealer:
 
     def hash(self, account: int, text: str) -> bytes:
         """The 16 bytes that stand for a look-up text (a key, a claim, a message id with its kind letter) of one account."""
-        hashed = self._hash.copy()
-        hashed.update(f"{account}:{text}".encode("utf-8", "replace"))
+        begun = self._hash_of.get(account)
+        if begun is None:
+            begun = self._hash_of[account] = self._hash.copy()
+            begun.update(b"%d:" % account)
+        hashed = begun.copy()
+        hashed.update(text.encode())
         return hashed.digest()
 
     def _nonce(self) -> bytes:
