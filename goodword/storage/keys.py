@@ -179,13 +179,7 @@ class KeyStore:
 
     def journal(self, start: int = 0) -> Iterator[Tombstone]:
         """The tombstones from index `start` on, in the order of their destruction. Errors: KeyStoreDamaged."""
-        end = self._header.journal_len
-        for first in range(start, end, keyfile.BLOCK_SLOTS):
-            size = min(keyfile.BLOCK_SLOTS, end - first) * RECORD_BYTES
-            records = list(unpack_tombstones(os.pread(self._journal_fd, size, (first + 1) * RECORD_BYTES)))
-            yield from records
-            if len(records) * RECORD_BYTES != size:
-                raise KeyStoreDamaged(f"Record {first + len(records)} of {self._journal} is unreadable.")
+        yield from keyfile.read_journal(self._journal_fd, start, self._header.journal_len)
 
     def refresh(self) -> None:
         """Let a reader see what was allocated and destroyed since: call it before each answer."""
