@@ -22,6 +22,7 @@ from goodword.storage.store import Store
 WAITING_MAX = 4_000
 REQUESTS_MAX = 600
 GROUP_MAX = 600
+PROBE_S = 1.0
 STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
 
 
@@ -77,6 +78,7 @@ class Engine:
         self._scheduled = False
         self._latest = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._probing: asyncio.TimerHandle | None = None
 
     def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
@@ -129,15 +131,36 @@ class Engine:
         self.waiting -= len(group)
         try:
             outcomes = self.execute(group)
-        except Exception as error:  # every member of the group must be answered, whatever went wrong
-            failure = error if isinstance(error, Unavailable) else Unavailable()
+        except Unavailable as failure:
             for _, _, reply in members:
                 reply(failure)
-            if not isinstance(error, Unavailable):
-                raise
+            return
+        except Exception as error:  # a defect met by one request must not fail its neighbours: each is tried alone
+            if len(members) > 1:
+                for start, end, reply in members:
+                    self._execute_alone(group[start:end], reply)
+            else:
+                self._answer_defect(error, members[0][2])
             return
         for start, end, reply in members:
             reply(outcomes[start:end])
+
+    def _execute_alone(self, commands: Sequence[c.Command], reply: Reply) -> None:
+        try:
+            outcomes = self.execute(commands)
+        except Unavailable as failure:
+            reply(failure)
+        except Exception as error:
+            self._answer_defect(error, reply)
+        else:
+            reply(outcomes)
+
+    def _answer_defect(self, error: Exception, reply: Reply) -> None:
+        """Nothing of this request was stored; say so to whoever asked, and the defect to the log."""
+        self.measures.failures += 1
+        assert self._loop is not None
+        self._loop.call_exception_handler({"message": "a command could not be executed", "exception": error})
+        reply(Unavailable(type(error).__name__))
 
     def execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
         """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
@@ -147,10 +170,25 @@ class Engine:
         except STORE_ERRORS as error:
             self.measures.failures += 1
             self.unavailable_since = self.unavailable_since or time.monotonic()
+            if self._loop is not None and self._probing is None:
+                self._probing = self._loop.call_later(PROBE_S, self._probe)
             raise Unavailable(f"{type(error).__name__}") from error
         self.unavailable_since = None
         self.measures.group(len(commands), time.perf_counter() - started)
         return outcomes
+
+    def _probe(self) -> None:
+        """After a failure: try to write, so that a server no traffic is sent to notices that the disk has space again."""
+        self._probing = None
+        if self.unavailable_since is None:
+            return
+        assert self._loop is not None
+        try:
+            self.store.probe(self.clock())
+        except STORE_ERRORS:
+            self._probing = self._loop.call_later(PROBE_S, self._probe)
+        else:
+            self.unavailable_since = None
 
     def _execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
         store = self.store
@@ -188,6 +226,8 @@ class Engine:
 
     def close(self) -> None:
         """Decide and save what still waits, then let go of the data."""
+        if self._probing is not None:
+            self._probing.cancel()
         while self._queue:
             self._flush()
         self.store.close()

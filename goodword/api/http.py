@@ -65,6 +65,8 @@ async def read_body(request: Request, receive: Receive, bytes_max: int) -> bytes
             if not message.get("more_body"):
                 break
         body = b"".join(parts)
+    elif len(body) > bytes_max:  # in one piece, though no length was said
+        raise too_large(bytes_max)
     if body[:2] == b"\x1f\x8b" or request.headers.get(b"content-encoding", b"").lower() in (b"gzip", b"x-gzip"):
         return unpack(body, bytes_max)
     return body

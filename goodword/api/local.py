@@ -78,6 +78,9 @@ class LocalDoor:
         self._socket.settimeout(TIMEOUT_S)
         try:
             self._socket.connect(f"/proc/self/fd/{folder}/{SOCKET_FILE}")
+        except OSError:
+            self._socket.close()
+            raise
         finally:
             os.close(folder)
 

@@ -36,6 +36,7 @@ class Saving:
         self.tally: dict[tuple[int, int, int, str, str], list[int]] = {}
         self.erased: list[tuple[int, Erased]] = []
         self.changes_accounts = False
+        self.tombstones_applied: int | None = None
 
     def take(self, account: int, records: Sequence[Record]) -> None:
         """Add one decision's records, in the order they were decided."""
@@ -183,7 +184,6 @@ class Saving:
     def _destroy_keys(self) -> None:
         """Law 4. The key store's journal remembers each deletion, so that an older database is brought up to date from it."""
         store = self.store
-        before = store.keys.journal_len()
         numbers: list[int] = []
         tombstones: list[tuple[int, bytes, int, int, bool]] = []
         for account, erased in self.erased:
@@ -191,10 +191,13 @@ class Saving:
             at, suppressed = erased.at, erased.is_suppressed
             tombstones += [(account, store.sealer.hash(account, key), 0, at, suppressed) for key in erased.keys]
             tombstones += [(account, NO_HASH, number, at, suppressed) for number in erased.profile_ids]
+        lags = store.tombstones_applied != store.keys.journal_len()  # a commit failed after a destruction: it is repeated here
         store.keys.destroy(numbers, tombstones)
-        if store.tombstones_applied == before:  # else a commit failed after a destruction: the next start repeats it
-            store.tombstones_applied = store.keys.journal_len()
-            store.database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(store.tombstones_applied),))
+        if lags:
+            self.tombstones_applied = store.apply_tombstones()
+        else:
+            self.tombstones_applied = store.keys.journal_len()
+            store.database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(self.tombstones_applied),))
 
 
 _STATEMENTS = {

@@ -33,13 +33,18 @@ def version(database: Database) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+def check(database: Database) -> int:
+    """The number of the last migration applied. Errors: NewerSchema, NotGoodword."""
+    at = version(database)
+    if at > migrations()[-1][0]:
+        raise NewerSchema
+    return at
+
+
 def migrate(database: Database) -> None:
     """Bring the schema up to this program's. Errors: NewerSchema, NotGoodword."""
-    at = version(database)
-    steps = migrations()
-    if at > steps[-1][0]:
-        raise NewerSchema
-    for number, sql in steps:
+    at = check(database)
+    for number, sql in migrations():
         if number <= at:
             continue
         database.begin()

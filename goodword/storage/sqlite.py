@@ -10,6 +10,7 @@ import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ class Database:
     def tidy(self) -> None:
         """Between two groups: end a checkpoint that the thread has prepared."""
         if self._checkpoint_due.is_set():
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            with suppress(apsw.Error):  # the group is durable, whatever becomes of the checkpoint: the next one tries again
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._checkpoint_due.clear()
 
     def truncate_log(self) -> None:

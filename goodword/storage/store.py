@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,7 @@ from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
-from goodword.storage.sqlite import Database
+from goodword.storage.sqlite import Database, DatabaseError
 
 DATABASE_FILE = "goodword.db"
 LOCK_FILE = "lock"
@@ -46,26 +47,31 @@ class Store:
         self.directory = directory
         self.readonly = readonly
         self._lock = -1
-        path = directory / DATABASE_FILE
+        path, keys_folder = directory / DATABASE_FILE, keys_in or directory
         if readonly:
             if not path.exists():
                 raise Missing
         else:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock(directory)
-        try:
-            if path.exists() and path.stat().st_size > 0 and not (((keys_in or directory) / "keys.bin").exists()):
-                raise KeyStoreMissing((keys_in or directory) / "keys.bin")
+        with ExitStack() as opened:  # lets go of everything again if a later step fails
+            opened.callback(self._unlock)
+            if path.exists() and path.stat().st_size > 0:
+                with closing(Database(path, readonly=True)) as found:  # changes nothing of a file that is refused
+                    schema.check(found)
+                if not (keys_folder / "keys.bin").exists():
+                    raise KeyStoreMissing(keys_folder / "keys.bin")
+            # keys first: a crash in between leaves keys without data, which is a fresh start, not data without keys
+            self.keys = KeyStore.open(keys_folder, master=master, readonly=readonly)
+            opened.callback(self.keys.close)
             self.database = Database(path, readonly=readonly)
-            if readonly:
-                if schema.version(self.database) > schema.migrations()[-1][0]:
-                    raise schema.NewerSchema
-            else:
+            opened.callback(self.database.close)
+            if not readonly:
                 schema.migrate(self.database)
-            self.keys = KeyStore.open(keys_in or directory, master=master, readonly=readonly)
-        except BaseException:
-            self._unlock()
-            raise
+            self._prepare()
+            opened.pop_all()
+
+    def _prepare(self) -> None:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
         self._memo: dict[tuple[int, str], bytes] = {}
@@ -80,11 +86,17 @@ class Store:
         bound = next(iter(database.load("SELECT value FROM meta WHERE name = 'key_store'")), None)
         if not self.readonly:
             if bound is None:
-                database.write("INSERT INTO meta VALUES ('key_store', ?)", (self.keys.store_id.hex(),))
-                self._insert_account(DEFAULT_ACCOUNT)
+                with self._transaction():
+                    self._insert_account(DEFAULT_ACCOUNT)
+                    database.write("INSERT INTO meta VALUES ('key_store', ?)", (self.keys.store_id.hex(),))
             elif bound[0] != self.keys.store_id.hex():
                 raise OldKeyStore
-            self._apply_tombstones()
+            rows = list(database.load("SELECT value FROM meta WHERE name = 'tombstones'"))
+            self.tombstones_applied = int(rows[0][0]) if rows else 0
+            if self.tombstones_applied < self.keys.journal_len():
+                with self._transaction():
+                    applied = self.apply_tombstones()
+                self.tombstones_applied = applied
         highest = next(iter(database.load("SELECT coalesce(max(id), 0) FROM profile")))[0]
         if highest > self.keys.allocated:
             raise OldKeyStore
@@ -105,14 +117,11 @@ class Store:
             (account.number, account.id, account.created_at, msgspec.json.encode(account.settings).decode()),
         )
 
-    def _apply_tombstones(self) -> None:
-        """Repeat the deletions that the key store remembers and this database, restored from a backup or cut off, does not."""
+    def apply_tombstones(self) -> int:
+        """Repeat the deletions that the key store remembers and this database, restored from a backup or cut off, does not.
+
+        Part of the caller's transaction, after which `tombstones_applied` is what this returns."""
         database = self.database
-        rows = list(database.load("SELECT value FROM meta WHERE name = 'tombstones'"))
-        self.tombstones_applied = int(rows[0][0]) if rows else 0
-        if self.tombstones_applied >= self.keys.journal_len():
-            return
-        database.begin()
         for account, hash16, number, at, suppressed in self.keys.journal(self.tombstones_applied):
             if number:
                 database.write("DELETE FROM profile WHERE id = ?", (number,))
@@ -129,9 +138,19 @@ class Store:
                 " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = max(barrier_at, excluded.barrier_at)",
                 (account, hash16, owner, FOREVER if suppressed else at),
             )
-        self.tombstones_applied = self.keys.journal_len()
-        database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(self.tombstones_applied),))
-        database.commit()
+        applied = self.keys.journal_len()
+        database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(applied),))
+        return applied
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self.database.begin()
+            yield
+            self.database.commit()
+        except BaseException:
+            self.database.rollback()
+            raise
 
     def load_accounts(self) -> None:
         """Read accounts and keys anew."""
@@ -190,6 +209,8 @@ class Store:
             self.people.undone()
             raise
         self.last_arrival = last
+        if saving.tombstones_applied is not None:
+            self.tombstones_applied = saving.tombstones_applied
         self.messages.committed()
         self.people.committed()
         add_message, add_link = self.messages.add, self.people.add
@@ -200,6 +221,12 @@ class Store:
         if saving.changes_accounts:
             self.load_accounts()
 
+    def probe(self, now: int) -> None:
+        """Write a row that means nothing, to see whether writing works. Errors: OSError, DatabaseError."""
+        self.reserve_profile_id()
+        with self._transaction():
+            self.database.write("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(now),))
+
     def background(self) -> Iterator[None]:
         """Work for idle moments, a slice a step: the filter of message ids."""
         while True:
@@ -208,12 +235,15 @@ class Store:
             return
 
     def trim_receipts(self, kept: int) -> None:
-        """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay."""
+        """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay. Errors: OSError."""
         for account in self.accounts:
             newest = "SELECT arrival FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT 1 OFFSET ?"
             cut = self.database.read(newest, (account, kept))
             if cut:
-                self.database.write("DELETE FROM receipt WHERE account_id = ? AND arrival <= ?", (account, cut[0][0]))
+                try:
+                    self.database.write("DELETE FROM receipt WHERE account_id = ? AND arrival <= ?", (account, cut[0][0]))
+                except DatabaseError as error:
+                    raise OSError(str(error)) from error
 
     def close(self) -> None:
         """Let go of the folder."""
