@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -60,14 +61,19 @@ def serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -
     uvloop.run(_serve(store, host, port, announce))
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Errors: OSError, which says what is wrong with the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
 async def _serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+    listening = _listen(host, port)
     engine = Engine(store)
     application = make_application(engine)
     server = _Server(
         uvicorn.Config(
             application,
-            host=host,
-            port=port,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -77,21 +83,21 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
         )
     )
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
-    serving = asyncio.create_task(server._serve())
+    serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, server.handle_exit, sig, None)
     try:
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
         if server.started:
-            bound = server.servers[0].sockets[0].getsockname()[1]
-            announce(f"http://{host}:{bound}/")
+            announce(f"http://{host}:{listening.getsockname()[1]}/")
         await serving
     finally:
         house.cancel()

@@ -24,8 +24,10 @@ import apsw
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.connection import account_number, engine_of
-from goodword.core.account import Key, Scope
-from goodword.core.command import CreateKey
+from goodword.core.account import Key, Scope, Settings
+from goodword.core.command import CreateKey, Receive
+from goodword.core.event import understand
+from goodword.core.message import Rejection, parse
 from goodword.engine import wall_clock_ms
 from goodword.storage.store import Store
 
@@ -281,3 +283,12 @@ def problems(store: Store) -> list[str]:
         if store.messages.find([hash16]) != {hash16: arrival}:
             found.append(f"event {arrival} is not found by its message id")
     return [*found, *store.keys.verify()]
+
+
+def received(said: Mapping[str, Any], now: int, account: int = 1) -> Receive:
+    """A message as the doors would put it to the engine at this time."""
+    message = parse(json.dumps(said).encode(), received_at=now, fallback_id=new_id())
+    assert not isinstance(message, Rejection), message
+    understood = understand(message, Settings())
+    assert not isinstance(understood, Rejection), understood
+    return Receive(account, understood, "test")

@@ -6,6 +6,7 @@ copies and syncs ahead, and the writer ends the checkpoint between two groups, w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from array import array
@@ -38,6 +39,7 @@ class Database:
         self._checkpoint_due = threading.Event()
         self._checkpoint_wanted = threading.Event()
         self._stopping = False
+        self._descriptor = -1
         self._thread: threading.Thread | None = None
         if not readonly:
             self._prepare()
@@ -67,9 +69,9 @@ class Database:
     def _copy_ahead(self) -> None:
         """The checkpoint thread: copy what is committed, sync the file, then ask the writer to end the checkpoint."""
         connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.pragma("synchronous", "FULL")
-        # never closed before the connection: closing any descriptor of the file would drop SQLite's locks on it
-        descriptor = os.open(self.path, os.O_RDONLY)
+        connection.set_busy_timeout(BUSY_MS)
+        # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
+        self._descriptor = descriptor = os.open(self.path, os.O_RDONLY)
         while True:
             self._checkpoint_wanted.wait()
             self._checkpoint_wanted.clear()
@@ -153,3 +155,6 @@ class Database:
             self._connection.close()
         except apsw.Error:
             self._connection.close(True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
