@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from goodword import __version__
-from goodword.cli import key, serve
+from goodword.cli import account, backup, bench, event, export, key, load, message, privacy, serve, stats, verify
 
 cli = typer.Typer(
     help="Goodword: the open, self-hosted referral platform behind your customer data platform.",
@@ -15,6 +15,18 @@ cli = typer.Typer(
 )
 cli.command("serve")(serve.serve)
 cli.add_typer(key.cli, name="key")
+cli.add_typer(account.cli, name="account")
+cli.add_typer(event.cli, name="event")
+cli.command("messages")(message.show_messages)
+cli.command("stats")(stats.stats)
+cli.command("erase")(privacy.erase)
+cli.command("unsuppress")(privacy.unsuppress)
+cli.add_typer(export.cli, name="export")
+cli.command("import")(load.import_file)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
+cli.command("verify")(verify.verify)
+cli.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 
 
 @cli.command("version")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, NoReturn, Protocol
 
 import typer
 
-from goodword import bootstrap
+from goodword import bootstrap, config
 from goodword.api.local import LocalDoor
+from goodword.core.account import Account
 from goodword.core.command import Command, CreateAccount
 from goodword.core.decision import Outcome
+from goodword.core.profile import IdentityKey, keys_of, read_email
+from goodword.core.times import Millis, read_time
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.schema import NewerSchema, NotGoodword
@@ -20,12 +24,30 @@ from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Busy, Missing, OldKeyStore, Store
 
 FAILURES = (KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, OldKeyStore, Overloaded, Unavailable)
+OVERLOADED_PAUSE_S = 0.2
+OVERLOADED_TRIES = 150
+
+Data = Annotated[Path | None, typer.Option(help="Data folder. [default: ./goodword-data]")]
+AccountId = Annotated[str, typer.Option("--account", help="Account.")]
+UserId = Annotated[str | None, typer.Option(help="The person's partner_user_id (Segment's userId).")]
+Email = Annotated[str | None, typer.Option(help="The person's e-mail address.")]
 
 
 class Executor(Protocol):
     """What does commands."""
 
     def execute(self, commands: Sequence[Command]) -> list[Outcome]: ...
+
+
+def folder(data: Path | None) -> Path:
+    """The data folder: as given, else as set."""
+    return config.data_folder(str(data) if data else None)
+
+
+def fail(sentence: str, code: int = 1) -> NoReturn:
+    """One clear line on standard error, and out."""
+    typer.echo(f"goodword: {sentence}", err=True)
+    raise typer.Exit(code)
 
 
 def sentence(error: Exception) -> str:
@@ -39,11 +61,9 @@ def failing_clearly() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        typer.echo(f"goodword: {sentence(error)}", err=True)
-        raise typer.Exit(1) from None
+        fail(sentence(error))
     except (OSError, DatabaseError) as error:
-        typer.echo(f"goodword: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
 
 
 @contextmanager
@@ -78,3 +98,43 @@ def account_number(engine: Executor, account_id: str) -> int:
     """The number of an account, made on first use."""
     value = engine.execute([CreateAccount(account_id)])[0].value
     return int(value)
+
+
+def account_in(store: Store, account_id: str) -> Account:
+    """An account that is there."""
+    found = store.accounts_by_id.get(account_id)
+    return found if found is not None else fail(f"There is no account `{account_id}`. `goodword account list` shows those there are.")
+
+
+def existing_account(directory: Path, account_id: str) -> Account:
+    """An account that is there, in a data folder."""
+    with reader_of(directory) as store:
+        return account_in(store, account_id)
+
+
+def person_keys(user_id: str | None, email: str | None) -> tuple[IdentityKey, ...]:
+    """The look-up keys a person was named by on the command line, read as a message's would be."""
+    address = None
+    if email is not None:
+        address = read_email(email)
+        if address is None:
+            fail("This is not an e-mail address.", 2)
+    return keys_of(user_id.strip() if user_id else None, address, None)
+
+
+def time_of(text: str | None, option: str) -> Millis | None:
+    """A time given as ISO 8601 or epoch milliseconds."""
+    if text is None:
+        return None
+    at = read_time(int(text) if text.isdigit() and len(text) > 9 else text)
+    return at if at is not None else fail(f"{option} is no time. Write it as 2026-01-31 or 2026-01-31T12:00:00Z.", 2)
+
+
+def patiently(do: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Do commands, waiting for half a minute while the server has too much to do."""
+    for _ in range(OVERLOADED_TRIES):
+        try:
+            return do()
+        except Overloaded:
+            time.sleep(OVERLOADED_PAUSE_S)
+    return do()

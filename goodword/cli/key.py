@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +14,18 @@ from rich.table import Table
 from goodword import config
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import new_id
-from goodword.cli.connection import account_number, engine_of, failing_clearly, reader_of
+from goodword.cli.connection import Data, account_number, engine_of, fail, failing_clearly, folder, reader_of
+from goodword.cli.progress import progress
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey, RevokeKey
 from goodword.core.times import write_time
 from goodword.engine import wall_clock_ms
+from goodword.storage.backup import sync_directory
+from goodword.storage.cipher import KEY_BYTES
+from goodword.storage.keys import parse_master
+from goodword.storage.store import DATABASE_FILE, Missing, Store
 
 cli = typer.Typer(help="API keys.", no_args_is_help=True)
-Data = Annotated[Path | None, typer.Option(help="Data folder. [default: ./goodword-data]")]
 AccountId = Annotated[str, typer.Option(help="Account; one that does not exist is made.")]
 
 
@@ -34,7 +40,7 @@ def create(
     """Make a key and print it, alone, on standard output. It cannot be shown again."""
     scopes = tuple(dict.fromkeys(scope or [Scope.DESTINATION]))
     secret = new_secret(scopes)
-    with failing_clearly(), engine_of(config.data_folder(str(data) if data else None)) as engine:
+    with failing_clearly(), engine_of(folder(data)) as engine:
         number = account_number(engine, account)
         key = Key(new_id(), number, name, hash_secret(secret), secret[-4:], scopes, wall_clock_ms(), signing_secret=signing_secret)
         engine.execute([CreateKey(number, key)])
@@ -45,7 +51,7 @@ def create(
 def list_keys(data: Data = None) -> None:
     """List the keys of all accounts, with last use (to the minute)."""
     table = Table("account", "id", "name", "key", "scopes", "created", "last used", "state", box=None)
-    with failing_clearly(), reader_of(config.data_folder(str(data) if data else None)) as store:
+    with failing_clearly(), reader_of(folder(data)) as store:
         for key in sorted(store.keys_by_id.values(), key=lambda key: (key.account, key.created_at)):
             table.add_row(
                 store.accounts[key.account].id,
@@ -67,9 +73,64 @@ def revoke(
     data: Data = None,
 ) -> None:
     """End a key at once."""
-    with failing_clearly(), engine_of(config.data_folder(str(data) if data else None)) as engine:
+    with failing_clearly(), engine_of(folder(data)) as engine:
         outcome = engine.execute([RevokeKey(account_number(engine, account), key)])[0]
     if outcome.verdict == "refused":
-        typer.echo(f"goodword: {outcome.reason}", err=True)
-        raise typer.Exit(1)
+        fail(outcome.reason)
     typer.echo(f"Revoked {outcome.value} key(s).", err=True)
+
+
+@cli.command("rotate-master")
+def rotate_master(
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option(help="File of the new master key; made when it is not there. Needed where the key does not come from keys.master."),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Wrap every person's key under a new master key, so that old copies of the key store are worthless. The server must not run."""
+    directory = folder(data)
+    with failing_clearly():
+        text = config.master_text()
+        if text is not None and new_key_file is None:
+            fail("The master key comes from the environment: say where the new one goes with --new-key-file.", 2)
+        if not (directory / DATABASE_FILE).exists():
+            raise Missing
+        keys_in = config.keys_folder() or directory
+        file = keys_in / "keys.master"
+        from_file = text is None and new_key_file is not None
+        if from_file:
+            text = file.read_text()
+        new = os.urandom(KEY_BYTES) if new_key_file is None else _new_master(new_key_file)
+        with (
+            Store(directory, master=parse_master(text) if text else None, keys_in=config.keys_folder()) as store,
+            progress("Wrapping keys") as report,
+        ):
+            store.keys.rotate_master(new, report)
+        if from_file:
+            _scrub(file)
+    where = f"in {new_key_file}: set GOODWORD_MASTER_KEY_FILE to it" if new_key_file else f"in {file}"
+    typer.echo(f"The master key was replaced; the new one is {where}. Back the key store up anew and destroy its older copies.", err=True)
+
+
+def _new_master(file: Path) -> bytes:
+    """The key in a file, or a new one written to it before anything is wrapped with it."""
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as written:
+            written.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+            written.flush()
+            os.fsync(written.fileno())
+        sync_directory(file.resolve().parent)
+    if file.stat().st_mode & 0o077:
+        fail(f"Other users of this machine can read {file}. Make it yours alone: chmod 600 {file}")
+    return parse_master(file.read_text())
+
+
+def _scrub(file: Path) -> None:
+    """Overwrite a master key that fits nothing any more, and remove it."""
+    with file.open("r+b") as old:
+        old.write(bytes(file.stat().st_size))
+        old.flush()
+        os.fsync(old.fileno())
+    file.unlink()

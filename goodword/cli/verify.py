@@ -1,0 +1,26 @@
+"""`goodword verify`: check everything that must hold of the data."""
+
+from __future__ import annotations
+
+import msgspec
+import typer
+
+from goodword.cli.account import Json
+from goodword.cli.connection import Data, failing_clearly, folder, reader_of
+from goodword.cli.progress import progress
+from goodword.storage.verify import verify as find_problems
+
+
+def verify(data: Data = None, as_json: Json = False) -> None:
+    """Check every invariant of the data, beside a running server or without one. Exit code 1 when something is wrong."""
+    with failing_clearly(), reader_of(folder(data)) as store, progress("Verifying") as report:
+        problems = find_problems(store, report)
+        events = store.last_arrival
+    if as_json:
+        typer.echo(msgspec.json.encode({"ok": not problems, "problems": problems}).decode())
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        typer.echo(f"{len(problems)} problem(s)." if problems else f"All is well, up to message {events}.", err=True)
+    if problems:
+        raise typer.Exit(1)
