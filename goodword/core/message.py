@@ -30,6 +30,7 @@ TOO_DEEP = f"The body is nested too deeply. At most {DEPTH_MAX} levels are read.
 
 TYPES = frozenset(("identify", "track", "page", "screen", "group", "alias", "delete"))
 JUNK_IDS = frozenset(("", "null", "undefined", "anonymous", "guest", "none", "nan", "-1", "[object object]"))
+_JUNK_STARTS = frozenset(("", "0", *(start for junk in JUNK_IDS for start in (junk[:1], junk[:1].upper()))))
 BROWSER_CHANNELS = frozenset(("client", "browser", "web", "mobile"))
 BROWSER_LIBRARIES = frozenset(
     (
@@ -261,8 +262,8 @@ def parse(
     if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(read_object(raw.lstrip())) > DEPTH_MAX:
         return Rejection("too_deep", f"The message is nested more than {DEPTH_MAX} levels deep.", message_id)
     kind = wire.type or type_hint
-    if kind not in TYPES:
-        if not isinstance(kind, str) or not kind:
+    if type(kind) is not str or kind not in TYPES:
+        if type(kind) is not str or not kind:
             reason = "The message has no type. Send identify, track, page, screen, group, alias or delete."
             return Rejection("missing_type", reason, message_id)
         kind = kind.lower()
@@ -337,7 +338,7 @@ def clean_name(name: str) -> str:
 
 def is_junk(text: str) -> bool:
     """Whether an id means nobody: the one list of design.md section 3, in any case, and all zeros."""
-    return text.lower() in JUNK_IDS or not text.strip("0-")
+    return text[:1] in _JUNK_STARTS and (text.lower() in JUNK_IDS or not text.strip("0-"))
 
 
 def _read_id(value: Any) -> str | Rejection | None:

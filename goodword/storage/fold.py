@@ -211,8 +211,7 @@ class PersonEvents(Folding):
     def __init__(self, database: Database, upto: dict[int, int]) -> None:
         super().__init__(PEOPLE, upto)
         self._database = database
-        self._buckets: list[dict[int, list[int]]] = [{} for _ in range(BUCKETS)]
-        self._counts = [0] * BUCKETS
+        self._buckets: list[list[tuple[int, int, int]]] = [[] for _ in range(BUCKETS)]
 
     @staticmethod
     def bucket(profile_id: int) -> int:
@@ -221,14 +220,12 @@ class PersonEvents(Folding):
 
     def add(self, profile_id: int, arrival: int, account: int) -> None:
         """Remember that a message is this profile's."""
-        bucket = profile_id >> 8 & 255
-        self._buckets[bucket].setdefault(profile_id, [account]).append(arrival)
-        self._counts[bucket] += 1
+        self._buckets[profile_id >> 8 & 255].append((account, profile_id, arrival))
         self.waiting += 1
 
     def waiting_of(self, profile_id: int) -> list[int]:
         """Arrivals of a profile that are in no table yet, oldest first."""
-        return self._buckets[profile_id >> 8 & 255].get(profile_id, [0])[1:]
+        return [arrival for _, number, arrival in self._buckets[profile_id >> 8 & 255] if number == profile_id]
 
     def fold(self, upto: int) -> None:
         """Move due buckets into the table; part of the caller's transaction, settled by `committed`."""
@@ -236,17 +233,15 @@ class PersonEvents(Folding):
         if not buckets:
             return
         for bucket in buckets:
-            rows = [(links[0], profile_id, arrival) for profile_id, links in sorted(self._buckets[bucket].items()) for arrival in links[1:]]
-            rows.sort()
+            rows = sorted(self._buckets[bucket])
             self._database.many("INSERT INTO person_event VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
         self.record(self._database, buckets, upto)
 
     def committed(self) -> None:
         """The transaction that folded is durable: let go of what entered the table."""
         for bucket, upto in self._folding:
-            self.waiting -= self._counts[bucket]
-            self._counts[bucket] = 0
-            self._buckets[bucket] = {}
+            self.waiting -= len(self._buckets[bucket])
+            self._buckets[bucket] = []
             self.upto[bucket] = upto
         self.undone()
 

@@ -6,7 +6,6 @@ copies and syncs ahead, and the writer ends the checkpoint between two groups, w
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from array import array
