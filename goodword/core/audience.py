@@ -8,25 +8,28 @@ from goodword.core.decision import Audience, Membership, Record
 from goodword.core.profile import Member, Profile
 from goodword.core.times import Millis
 
+AUDIENCES_MAX = 2_000
+
 
 def set_member(profile: Profile, audience: str, is_member: bool, at: Millis, tie: int, now: Millis) -> tuple[Profile, list[Record]]:
     """The profile in or out of an audience as of `at`, and the rows this causes.
 
-    An audience is made on the first sight of a member. Leaving one never joined changes nothing; a message older than the one
-    that set the standing changes nothing, so that repeated full syncs and late arrivals are harmless.
+    An audience is made on the first sight of a member. A message older than the one that set the standing changes nothing, so
+    that repeated full syncs and late arrivals are harmless; leaving is remembered even by who never joined, because the message
+    of the joining may still be on its way.
     """
     records: list[Record] = []
     mine = profile.audiences.get(audience)
     if is_member:
         records.append(Audience(audience, now))
-    elif mine is None:
+    if mine is None:
+        if len(profile.audiences) >= AUDIENCES_MAX:
+            return profile, []
+    elif (at, tie) <= (mine.at, mine.tie):
         return profile, records
-    if mine is not None and (at, tie) <= (mine.at, mine.tie):
-        return profile, records
-    changes = mine is None or mine.is_member != is_member
-    since = at if changes or mine is None else mine.since
-    member = Member(is_member, at, tie, since)
-    profile = replace(profile, audiences={**profile.audiences, audience: member})
-    if changes:
+    was_member = mine is not None and mine.is_member
+    since = mine.since if mine is not None and was_member == is_member else at
+    profile = replace(profile, audiences={**profile.audiences, audience: Member(is_member, at, tie, since)})
+    if was_member != is_member:
         records.append(Membership(audience, profile.id, since if is_member else None))
     return profile, records

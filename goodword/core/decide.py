@@ -15,16 +15,17 @@ from goodword.core.event import Event, EventRef
 from goodword.core.facts import Facts, needs_profile
 from goodword.core.privacy import erase, unsuppress
 from goodword.core.profile import (
+    KEYS_MAX,
     Block,
     Identified,
     IdentityKey,
-    Owner,
     Profile,
     ProfileId,
     absorb,
     identify,
     is_barred,
     tie_of,
+    with_key,
     with_parameters,
 )
 from goodword.core.times import Millis
@@ -54,7 +55,7 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             named = facts.profile(command.profile_id) if command.profile_id is not None else None
             return erase(facts, command.keys, named, command.erasure_id, command.note, command.suppress, now)
         case c.Unsuppress():
-            return unsuppress(command.keys, facts.owners, now)
+            return unsuppress(command.keys, facts, now)
         case c.CreateProfile():
             return _create_profile(command, facts, now, fresh)
         case c.SetEmail() | c.SetParameter() | c.SetBlock() | c.SetMembership() | c.Forward():
@@ -131,8 +132,8 @@ def _update(
     before = facts.profiles.get(found.profile.id)
     profile, notes = found.profile, found.notes
     duplicate_of = None
-    for gone in found.absorbed:
-        records.extend(_absorbed(gone, profile, facts.profiles.get(found.profile.id), now))
+    if found.absorbed:
+        records.extend(_absorbed(found.absorbed, profile, before, now))
     records.extend(found.changed)
     if understood.parameters:
         tie = tie_of(message.message_id)
@@ -150,22 +151,31 @@ def _update(
             duplicate_of = EventRef(profile.registration, profile.id)
     if profile is not before:
         records.append(profile)
-    for key, profile_id in found.binds:
-        owner = facts.owners.get(key)
-        records.append(Identity(key, profile_id, owner.barrier_at if owner is not None else 0))
+    records.extend(_bound(found, profile, facts))
     return duplicate_of, notes
 
 
-def _absorbed(gone: Profile, target: Profile, before: Profile | None, now: Millis) -> list[Record]:
-    """The rows of a profile that became part of another."""
-    records: list[Record] = [Merged(number, target.id, now) for number in (gone.id, *gone.sources)]
-    for name in gone.audiences:
-        records.append(Membership(name, gone.id, None))
-        standing = target.audiences[name]
-        records.append(Membership(name, target.id, standing.since if standing.is_member else None))
-    mine = before.registration if before is not None else None
-    if gone.registration is not None and mine is not None and gone.registration != mine:
-        records.append(Repeats(max(gone.registration, mine), min(gone.registration, mine)))
+def _bound(found: Identified, profile: Profile, facts: Facts) -> list[Record]:
+    """The rows of the keys that the profile has from now on, each with its barrier as it was."""
+    records: list[Record] = []
+    for key, profile_id in found.binds:
+        owner = facts.owners.get(key)
+        records.append(Identity(key, profile_id, owner.barrier_at if owner is not None else profile.barriers.get(key, 0)))
+    return records
+
+
+def _absorbed(sources: list[Profile], target: Profile, before: Profile | None, now: Millis) -> list[Record]:
+    """The rows of profiles that became part of another. Of their registrations and its own the first one stands."""
+    records: list[Record] = []
+    for gone in sources:
+        records.extend(Merged(number, target.id, now) for number in (gone.id, *gone.sources))
+        for name in gone.audiences:
+            standing = target.audiences[name]
+            records.append(Membership(name, gone.id, None))
+            records.append(Membership(name, target.id, standing.since if standing.is_member else None))
+    profiles = sources if before is None else [before, *sources]
+    registrations = sorted(p.registration for p in profiles if p.registration is not None)
+    records.extend(Repeats(arrival, registrations[0]) for arrival in registrations[1:])
     return records
 
 
@@ -220,15 +230,12 @@ def _set_email(command: c.SetEmail, profile: Profile, facts: Facts, now: Millis)
     if owner is not None and owner.barrier_at >= now:
         return _refused("person_suppressed", "This person is suppressed.")
     records: list[Record] = []
-    if owner is None or owner.profile_id is None:
-        strongest = next((k for k in profile.keys if k[0] == "u"), profile.keys[0] if profile.keys else key)
-        owners: dict[IdentityKey, Owner | None] = {strongest: Owner(profile.id), key: owner}
-        keys = (strongest, key) if strongest != key else (key,)
-        found = identify(keys, owners, facts.profiles, profile.id, now)
-        profile = found.profile if found.profile.id == profile.id else profile
-        if key not in profile.keys:
-            profile = replace(profile, keys=(key, *profile.keys))
-        records.append(Identity(key, profile.id, owner.barrier_at if owner is not None else 0))
+    if key not in profile.keys:
+        if len(profile.keys) >= KEYS_MAX:
+            return _refused("too_much_data", f"The person has {KEYS_MAX} ids already.")
+        barrier_at = owner.barrier_at if owner is not None else 0
+        profile = with_key(profile, key, now, barrier_at)
+        records.append(Identity(key, profile.id, barrier_at))
     profile, _ = with_parameters(profile, {"email": command.email}, now, tie_of(command.message_id), "PRIVATE")
     return Decision(Outcome("done", profile_id=profile.id), [*records, profile])
 
@@ -266,11 +273,7 @@ def _forward(command: c.Forward, source: Profile, facts: Facts, now: Millis) -> 
         return _refused("forward_to_profile_is_device", "A person can only be forwarded to an identified one.")
     found = Identified(target, [], [], [], [])
     absorb(found, source, now, "forwarded")
-    records = _absorbed(source, found.profile, target, now)
-    records.append(found.profile)
-    for key, profile_id in found.binds:
-        owner = facts.owners.get(key)
-        records.append(Identity(key, profile_id, owner.barrier_at if owner is not None else 0))
+    records = [*_absorbed([source], found.profile, target, now), found.profile, *_bound(found, found.profile, facts)]
     return Decision(Outcome("done", profile_id=target.id), records)
 
 
@@ -278,7 +281,8 @@ def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> 
     match command:
         case c.CreateAccount(id=id):
             known = facts.accounts.get(id)
-            account = known or Account(fresh.account, id, now, Settings())
+            number = max([fresh.account, *(account.number + 1 for account in facts.accounts.values())])
+            account = known or Account(number, id, now, Settings())
             return Decision(Outcome("done", value=account.number), () if known else (account,))
         case c.CreateKey(key=key):
             return Decision(Outcome("done"), (key,))

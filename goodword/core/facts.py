@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from goodword.core import command as c
 from goodword.core.account import REGISTRATION, Account, Key
-from goodword.core.decision import Claim, Erased, Identity, Merged, Record
+from goodword.core.decision import Audience, Claim, Erased, Identity, Merged, Record
 from goodword.core.event import Event, EventRef, Understood
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 
@@ -54,6 +54,10 @@ class Facts(Struct):
                 case Merged():
                     self.merged[record.source] = record.target
                     self.profiles.pop(record.source, None)
+                case Audience():
+                    self.audiences.add(record.name)
+                case Account():
+                    self.accounts = {**self.accounts, record.id: record}
                 case Erased():
                     for number in record.profile_ids:
                         self.profiles.pop(number, None)
@@ -113,7 +117,7 @@ def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None])
             return _NOBODY
         return _owning(command.understood.keys, owners)
     match command:
-        case c.Erase(keys=keys):
+        case c.Erase(keys=keys) | c.Unsuppress(keys=keys):
             return _owning(keys, owners)
         case c.CreateProfile(email=email) | c.SetEmail(email=email):
             return _owning((IdentityKey("e" + email),), owners)

@@ -410,12 +410,9 @@ def _computed(personas: dict[str, Any]) -> Computed | None:
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting of decoded JSON, without recursion."""
+    """Levels of objects and arrays in decoded JSON, counted without recursion."""
     depth, level = 0, [value]
-    while level:
-        holders = [holder.values() if isinstance(holder, dict) else holder for holder in level if isinstance(holder, (dict, list))]
-        level = [inner for holder in holders for inner in holder]
+    while level := [one for one in level if isinstance(one, (dict, list))]:
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
         depth += 1
-        if depth > DEPTH_MAX + 1:
-            break
-    return depth - 1
+    return depth

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from goodword.core.decision import Decision, Erased, Identity, Outcome, Record
 from goodword.core.facts import Facts
-from goodword.core.profile import IdentityKey, Owner, Profile
+from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import FOREVER, Millis
 
 
@@ -28,19 +30,23 @@ def erase(
         barred.update(dict.fromkeys(profile.keys))
     numbers = tuple(number for profile in profiles.values() for number in (profile.id, *profile.sources))
     memberships = tuple((name, profile.id) for profile in profiles.values() for name in profile.audiences)
+    barriers = {key: at for profile in profiles.values() for key, at in profile.barriers.items()}
     records: list[Record] = []
     for key in barred:
         owner = facts.owners.get(key)
-        records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else 0)))
+        records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else barriers.get(key, 0))))
     records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress, note))
     return Decision(Outcome("done", value=len(profiles)), records)
 
 
-def unsuppress(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None], now: Millis) -> Decision:
+def unsuppress(keys: tuple[IdentityKey, ...], facts: Facts, now: Millis) -> Decision:
     """Messages newer than `now` about these keys are taken again; older ones stay dropped."""
     records: list[Record] = []
-    for key in keys:
-        owner = owners.get(key)
-        if owner is not None and owner.barrier_at >= FOREVER:
-            records.append(Identity(key, owner.profile_id, now))
-    return Decision(Outcome("done", value=len(records)), records)
+    suppressed = {key: owner for key in keys if (owner := facts.owners.get(key)) is not None and owner.barrier_at >= FOREVER}
+    changed: dict[ProfileId, Profile] = {}
+    for key, owner in suppressed.items():
+        records.append(Identity(key, owner.profile_id, now))
+        if owner.profile_id is not None:
+            profile = changed.get(owner.profile_id) or facts.profiles[owner.profile_id]
+            changed[profile.id] = replace(profile, barriers={**profile.barriers, key: now})
+    return Decision(Outcome("done", value=len(suppressed)), [*records, *changed.values()])

@@ -75,6 +75,8 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     changes: tuple[Change, ...] = ()
     block: Block | None = None
     version: int = 0
+    barriers: dict[IdentityKey, Millis] = field(default_factory=dict)
+    """Up to when messages about some of its keys are dropped, so that a merge moves those keys with their barriers (law 5)."""
 
     @property
     def user_id(self) -> str | None:
@@ -173,7 +175,8 @@ def identify(
     found = Identified(_choose(keys, held, fresh_id, now), [], [], [], [])
     for key in keys:
         if key not in found.profile.keys:
-            _settle(found, key, held.get(key), now)
+            row = owners.get(key)
+            _settle(found, key, held.get(key), row.barrier_at if row is not None else 0, now)
     return found
 
 
@@ -198,21 +201,17 @@ def _may_join(keys: tuple[IdentityKey, ...], via: IdentityKey, profile: Profile)
     return True
 
 
-def _settle(found: Identified, key: IdentityKey, owner: Profile | None, now: Millis) -> None:
+def _settle(found: Identified, key: IdentityKey, owner: Profile | None, barrier_at: Millis, now: Millis) -> None:
     """Give `key` to the found profile: attach, merge, move, or record the conflict and leave it."""
     profile = found.profile
     if owner is None:
-        if key[0] == "u" and profile.user_id is not None:
-            return
         if len(profile.keys) >= KEYS_MAX:
             found.notes.append(f"profile has {KEYS_MAX} ids; a further one was not attached")
             return
-        found.profile = _with_key(profile, key, now)
+        found.profile = with_key(profile, key, now, barrier_at)
         found.binds.append((key, profile.id))
-    elif owner.id == profile.id:
-        found.profile = profile if key in profile.keys else replace(profile, keys=(*profile.keys, key))
     elif key[0] == "a" and not _may_be_one(profile, owner):
-        _move_device(found, key, owner, now)
+        _move_device(found, key, owner, barrier_at, now)
     elif profile.user_id is not None and owner.user_id is not None:
         found.profile = _changed(profile, Change("conflict", now, key, owner.id))
         found.notes.append("email belongs to another known user")
@@ -225,19 +224,21 @@ def _may_be_one(one: Profile, other: Profile) -> bool:
     return not (one.user_id and other.user_id) and not (one.emails and other.emails)
 
 
-def _move_device(found: Identified, key: IdentityKey, owner: Profile, now: Millis) -> None:
+def _move_device(found: Identified, key: IdentityKey, owner: Profile, barrier_at: Millis, now: Millis) -> None:
     left = replace(owner, keys=tuple(k for k in owner.keys if k != key), version=owner.version + 1)
     found.changed.append(_changed(left, Change("device_moved", now, key, found.profile.id)))
-    found.profile = _with_key(found.profile, key, now)
+    found.profile = with_key(found.profile, key, now, barrier_at)
     found.binds.append((key, found.profile.id))
 
 
-def _with_key(profile: Profile, key: IdentityKey, now: Millis) -> Profile:
+def with_key(profile: Profile, key: IdentityKey, now: Millis, barrier_at: Millis = 0) -> Profile:
+    """The profile with a further key, in its place among them; `barrier_at` is the key's own."""
     order = "uea".index(key[0])
     keys = list(profile.keys)
     place = next((i for i, k in enumerate(keys) if "uea".index(k[0]) > order), len(keys))
     keys.insert(place, key)
-    changed = replace(profile, keys=tuple(keys), version=profile.version + 1)
+    barriers = {**profile.barriers, key: barrier_at} if barrier_at else profile.barriers
+    changed = replace(profile, keys=tuple(keys), barriers=barriers, version=profile.version + 1)
     if key[0] == "a" or not profile.keys:
         return changed
     return _changed(changed, Change("user_id_added" if key[0] == "u" else "email_added", now, key))
@@ -284,6 +285,7 @@ def merge(target: Profile, source: Profile) -> Profile:
         changes=tuple(sorted((*target.changes, *source.changes), key=lambda change: change.at))[-CHANGES_MAX:],
         block=max(blocks, key=lambda block: (block.type != "NONE", block.updated_at)) if blocks else None,
         version=max(target.version, source.version) + 1,
+        barriers={**target.barriers, **source.barriers},
     )
 
 
