@@ -105,6 +105,13 @@ class Goodword:
         query = {"limit": "100"} | ({"include_duplicates": "true"} if include_duplicates else {})
         return [step for person in self.person_ids(user_id) for step in self.get(f"/v5/persons/{person}/steps", **query)]
 
+    def messages_of(self, person_id: str) -> list[Json]:
+        """A person's messages as `goodword messages` shows them, events or not, newest first."""
+        command = [goodword_command(), "messages", "--json", "--last", "1000", "--data", str(self.data)]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=True).stdout
+        messages = [json.loads(line) for line in shown.splitlines()]
+        return [message for message in messages if message.get("profile_id") == person_id]
+
     def step_names(self, user_id: str) -> list[str]:
         return sorted(step["name"] for step in self.steps(user_id))
 
