@@ -13,9 +13,10 @@ from types import FrameType
 import structlog
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from goodword import config
-from goodword.api import local, operations
+from goodword.api import admin, local, operations
 from goodword.api.app import Application
 from goodword.engine import Engine
 from goodword.storage.keys import parse_master
@@ -25,6 +26,8 @@ from goodword.worker.housekeeping import keep_house
 BACKLOG = 4_096
 KEEP_ALIVE_S = 75
 DRAIN_S = 20
+HEAD_BYTES_MAX = 64 * 1024
+STALLED_S = 60.0
 
 log = structlog.get_logger()
 
@@ -39,6 +42,7 @@ def make_application(engine: Engine) -> Application:
     """The HTTP application with every door."""
     application = Application(engine)
     application.pages.routes.extend(operations.routes(application.intake))
+    application.pages.routes.extend(admin.routes(application.intake))
     return application
 
 
@@ -51,6 +55,44 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop taking, finish what was taken."""
         self.should_exit = True
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, but a request's head is bounded: a client cannot fill the memory with it."""
+
+    head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; hang up on a head that does not end."""
+        super().data_received(data)
+        if self.scope is not None and "method" not in self.scope:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+        else:
+            self.head_bytes = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the request has not arrived whole, or not begun."""
+        if self.scope is None or "method" not in self.scope:
+            return True
+        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+
+
+async def _hang_up_on_stalled(server: uvicorn.Server) -> None:
+    """Close connections whose request did not arrive whole between two looks: they would hold a descriptor for ever."""
+    before: dict[_Protocol, object] = {}
+    while True:
+        await asyncio.sleep(STALLED_S)
+        waiting: dict[_Protocol, object] = {}
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, _Protocol) and connection.is_waiting:
+                if connection in before and before[connection] is connection.scope:
+                    connection.transport.close()
+                else:
+                    waiting[connection] = connection.scope
+        before = waiting
 
 
 def serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -74,7 +116,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     server = _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -90,6 +132,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
+    watch = asyncio.create_task(_hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, server.handle_exit, sig, None)
@@ -101,6 +144,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
         await serving
     finally:
         house.cancel()
+        watch.cancel()
         door.close()
         (store.directory / local.SOCKET_FILE).unlink(missing_ok=True)
         engine.close()

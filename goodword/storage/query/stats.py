@@ -10,7 +10,7 @@ from goodword.core.event import TYPE_NAMES
 from goodword.core.money import write_money
 from goodword.core.times import FOREVER, Millis
 from goodword.storage.save import DAY_MS
-from goodword.storage.sqlite import Database
+from goodword.storage.sqlite import Database, Row
 from goodword.storage.store import Store
 
 
@@ -44,14 +44,14 @@ class Stats(Struct):
 
 
 def stats(store: Store, *, days: int | None = None, now: Millis = 0, account: int | None = None) -> Stats:
-    """Counts of every account, or of one. With `days`, only events whose own time is within the last so many days, today included."""
+    """Counts of every account, or of one; from any thread. With `days`, only events of the last so many days by their own time."""
     first = 0 if days is None else now // DAY_MS - days + 1
     database = store.database
     accounts = []
     for number, held in sorted(store.accounts.items()):
         if account is not None and number != account:
             continue
-        verdicts = database.read("SELECT verdict, count(*) FROM receipt WHERE account_id = ? GROUP BY verdict", (number,))
+        verdicts = _read(database, "SELECT verdict, count(*) FROM receipt WHERE account_id = ? GROUP BY verdict", (number,))
         accounts.append(
             AccountCounts(
                 held.id,
@@ -67,12 +67,18 @@ def stats(store: Store, *, days: int | None = None, now: Millis = 0, account: in
     return Stats(accounts, {name: size for name, size in sizes.items() if name.startswith(("goodword.db", "keys."))})
 
 
+def _read(database: Database, sql: str, values: tuple[int, ...]) -> list[Row]:
+    """Rows by a connection of their own: counts may take long, and be asked for from any thread."""
+    return list(database.scan(sql, values))
+
+
 def _count(database: Database, what: str, *values: int) -> int:
-    return int(database.read(f"SELECT count(*) FROM {what}", values)[0][0])
+    return int(_read(database, f"SELECT count(*) FROM {what}", values)[0][0])
 
 
 def _names(database: Database, account: int, first_day: int) -> list[NameCount]:
-    rows = database.read(
+    rows = _read(
+        database,
         "SELECT type, name, currency, sum(count), sum(duplicates), sum(amount) FROM tally"
         " WHERE account_id = ? AND day >= ? GROUP BY type, name, currency",
         (account, first_day),
