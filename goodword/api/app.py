@@ -12,6 +12,7 @@ from goodword.api.auth import Keyring
 from goodword.api.destination import Destination
 from goodword.api.http import JSON, Receive, Scope, Send, answer, encode
 from goodword.api.intake import Intake
+from goodword.api.server import ServerApi
 from goodword.api.tracking import Tracking, corrected
 from goodword.engine import Engine
 
@@ -28,6 +29,7 @@ class Application:
         self.intake = Intake(engine, self.keyring)
         self.destination = Destination(self.intake)
         self.tracking = Tracking(self.intake)
+        self.server = ServerApi(self.intake)
         self.pages = Starlette(routes=list(routes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,6 +41,8 @@ class Application:
                 await self.destination(scope, receive, send)
             elif Tracking.serves(path):
                 await self.tracking(scope, receive, send)
+            elif ServerApi.serves(path):
+                await self.server(scope, receive, send)
             else:
                 await self.pages(scope, receive, send)
         except Exception as error:

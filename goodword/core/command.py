@@ -66,7 +66,7 @@ class SetEmail(Struct, frozen=True, tag=True, tag_field="command"):
 
 
 class SetParameter(Struct, frozen=True, tag=True, tag_field="command"):
-    """Create or change a parameter by the API."""
+    """Create, change or remove a parameter by the API. When changing it, a value or scope of None stays as it is."""
 
     account: int
     profile_id: ProfileId

@@ -236,7 +236,9 @@ def _set_email(command: c.SetEmail, profile: Profile, facts: Facts, now: Millis)
         barrier_at = owner.barrier_at if owner is not None else 0
         profile = with_key(profile, key, now, barrier_at)
         records.append(Identity(key, profile.id, barrier_at))
-    profile, _ = with_parameters(profile, {"email": command.email}, now, tie_of(command.message_id), "PRIVATE")
+    said = profile.parameters.get("email")
+    at = max(now, said.at + 1) if said is not None else now
+    profile, _ = with_parameters(profile, {"email": command.email}, at, tie_of(command.message_id), "PRIVATE")
     return Decision(Outcome("done", profile_id=profile.id), [*records, profile])
 
 
@@ -250,10 +252,11 @@ def _set_parameter(command: c.SetParameter, profile: Profile, now: Millis) -> De
         return _refused("data_already_exists", "The person already has data of this name.")
     if command.mode != "create" and not exists:
         return _refused("data_not_found", "The person has no data of this name.")
-    if command.mode != "delete" and command.value is None:
+    if command.mode == "create" and command.value is None:
         return _refused("invalid_value", "A value is required.")
     scope = command.scope or (mine.scope if mine is not None and exists else "PRIVATE")
-    value = None if command.mode == "delete" else command.value
+    kept = mine.value if mine is not None else None
+    value = None if command.mode == "delete" else kept if command.value is None else command.value
     at = max(now, mine.at + 1) if mine is not None else now
     changed, notes = with_parameters(profile, {name: value}, at, tie_of(command.message_id), scope)
     if notes:
