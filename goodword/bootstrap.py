@@ -77,7 +77,7 @@ class _Protocol(HttpToolsProtocol):
         """Whether the request has not arrived whole, or not begun."""
         if self.scope is None or "method" not in self.scope:
             return True
-        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+        return self.cycle.more_body and not self.cycle.response_complete
 
 
 async def _hang_up_on_stalled(server: uvicorn.Server) -> None:

@@ -23,6 +23,13 @@ from goodword.storage.store import Store
 RETRY_AFTER = (b"retry-after", b"1")
 REFUSED_TEXTS_MAX = 1_000
 REFUSED_BYTES_MAX = 4_096
+FIELDS = frozenset(
+    (
+        *("type", "messageId", "userId", "anonymousId", "previousId", "groupId", "event", "name", "category", "channel", "version"),
+        *("timestamp", "originalTimestamp", "sentAt", "receivedAt", "context", "integrations", "traits", "properties", "projectId"),
+        *("user_id", "anonymous_id", "message_id", "writeKey", "batch", "email"),
+    )
+)
 
 
 def new_id() -> str:
@@ -181,13 +188,13 @@ def status_of(rejection: Rejection) -> int:
 
 
 def shape_of(raw: bytes) -> dict[str, str]:
-    """The top-level fields of a message and the kind of value each holds: enough to see what is wrong, nothing personal."""
+    """The spec's fields in a message and the kind of value each holds: enough to see what is wrong, nothing personal."""
     try:
         found = read_object(raw.lstrip()[: REFUSED_BYTES_MAX * 16])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return {}
     kinds = {str: "text", int: "number", float: "number", bool: "boolean", dict: "object", list: "array", type(None): "null"}
-    shape = {name[:60]: kinds[type(value)] for name, value in list((found or {}).items())[:30]}
+    shape = {name if name in FIELDS else "(other)": kinds[type(value)] for name, value in (found or {}).items()}
     kind = (found or {}).get("type")
     if isinstance(kind, str) and kind.lower() in TYPES:
         shape["type"] = kind.lower()

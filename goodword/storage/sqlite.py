@@ -67,22 +67,27 @@ class Database:
 
     def _copy_ahead(self) -> None:
         """The checkpoint thread: copy what is committed, sync the file, then ask the writer to end the checkpoint."""
-        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_timeout(BUSY_MS)
-        # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
-        self._descriptor = descriptor = os.open(self.path, os.O_RDONLY)
+        connection: apsw.Connection | None = None
         while True:
             self._checkpoint_wanted.wait()
             self._checkpoint_wanted.clear()
             if self._stopping:
                 break
             try:
+                if connection is None:
+                    connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+                    connection.set_busy_timeout(BUSY_MS)
+                    connection.pragma("synchronous", "FULL")
+                if self._descriptor < 0:
+                    # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
+                    self._descriptor = os.open(self.path, os.O_RDONLY)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                os.fdatasync(descriptor)
+                os.fdatasync(self._descriptor)
             except (apsw.Error, OSError):
                 continue
             self._checkpoint_due.set()
-        connection.close()
+        if connection is not None:
+            connection.close()
 
     def tidy(self) -> None:
         """Between two groups: end a checkpoint that the thread has prepared."""

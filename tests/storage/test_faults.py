@@ -76,7 +76,7 @@ def _survive(server: Server, key: str, break_it: Callable[[], None], mend_it: Ca
     while server.get("/readyz").status != 200:
         assert time.monotonic() < until, "did not recover by itself"
         time.sleep(0.1)
-    again = _post(server, key, range(0, 180))
+    again = _post(server, key, range(180))
     assert {answer.status for answer in again.values()} == {200}
     assert server.stop() == 0
     with Store(server.data) as store:
@@ -267,7 +267,7 @@ def test_a_clock_that_jumps_loses_nothing_and_deletions_hold(tmp_path: Path) -> 
         def erase(user: str) -> None:
             engine.execute([c.Erase(1, (IdentityKey("u" + user),), erasure_id=f"{user}{clock[0]}")])
 
-        stored = []
+        stored: list[str] = []
         for jump in (0, HOUR_MS, -HOUR_MS, -2 * HOUR_MS, 0, HOUR_MS):
             clock[0] = start + jump
             for number in range(5):
@@ -348,9 +348,7 @@ def _together(engine: Engine, groups: list[list[c.Command]]) -> list[Any]:
     return asyncio.run(ask())
 
 
-def test_a_defect_met_by_one_request_fails_neither_its_neighbours_nor_what_follows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_met_by_one_request_fails_neither_its_neighbours_nor_what_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def defective(command: c.Command, *rest: Any) -> Any:
         if isinstance(command, c.Receive) and command.understood.message.message_id == "m2":
             raise RuntimeError("a defect")
