@@ -130,14 +130,14 @@ class Intake:
                 self.refuse(command, raw, key, door)
                 results.append(Result(command.message_id, status_of(command), command.reason, command.code, index=index))
             elif isinstance(command, Refusal):
-                results.append(Result("", command.status, command.message, command.code, index=index))
+                results.append(Result(_message_id_in(raw), command.status, command.message, command.code, index=index))
             elif with_ids:
-                results.append(self._result(next(outcomes), command))
+                results.append(self._result(next(outcomes), command, raw))
         return results
 
-    def _result(self, outcome: Outcome, command: c.Command) -> Result:
+    def _result(self, outcome: Outcome, command: c.Command, raw: bytes) -> Result:
         if type(command) is not c.Receive:
-            return Result("", 200)
+            return Result(_message_id_in(raw), 200)
         message_id = command.understood.message.message_id
         if outcome.verdict == "dropped":
             return Result(message_id, 200)
@@ -180,6 +180,12 @@ class Intake:
             needles = [key[1:].encode() for key in keys]
             kept = [(number, text) for number, text in texts if not any(needle in text for needle in needles)]
             self._texts[account] = deque(kept, maxlen=REFUSED_TEXTS_MAX)
+
+
+def _message_id_in(raw: bytes) -> str:
+    """The message id of a delete, as it was sent."""
+    message_id = (read_object(raw.strip()) or {}).get("messageId")
+    return message_id if isinstance(message_id, str) else ""
 
 
 def status_of(rejection: Rejection) -> int:

@@ -145,7 +145,9 @@ class Tracking:
 
     def _settings(self, path: str, request: Request, scope: Scope) -> bytes:
         """What the browser SDKs fetch before they start."""
-        scheme, host = scope.get("scheme", "http"), request.headers.get(b"host", b"").decode("latin-1")
+        forwarded = request.headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[0].strip().lower()
+        scheme = forwarded if forwarded in ("http", "https") else scope.get("scheme", "http")
+        host = request.headers.get(b"host", b"").decode("latin-1")
         parts = path.split("/")
         if len(parts) == 5 and parts[1:3] == ["v1", "projects"] and parts[4] == "settings":
             source = {"apiKey": parts[3], "apiHost": f"{host}/v1", "protocol": scheme}
