@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from goodword.core import command as c
 from goodword.core.decide import Fresh, decide
-from goodword.core.decision import Decision, Outcome
-from goodword.core.profile import ProfileId
+from goodword.core.decision import Decision, Erased, Outcome, Record
+from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Store
@@ -72,6 +72,7 @@ class Engine:
         self.clock = clock
         self.measures = Measures()
         self.waiting = 0
+        self.on_erased: list[Callable[[int, Sequence[IdentityKey]], None]] = []
         self.unavailable_since: float | None = None
         self._queue: deque[tuple[Sequence[c.Command], Reply]] = deque()
         self._arrived = 0
@@ -210,15 +211,23 @@ class Engine:
                 arrival += 1
                 known.lay(records)
                 decisions.append((self._account_of(command, decision), records))
+                if len(records) > 1 and _uses(records, fresh.profile_id):
+                    store.use_profile_id()
             outcome = decision.outcome
-            if outcome.profile_id == fresh.profile_id:
-                store.use_profile_id()
             outcomes.append(outcome)
             verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
         if decisions:
             store.save(decisions, now)
             store.database.tidy()
+            self._tell_erased(decisions)
         return outcomes
+
+    def _tell_erased(self, decisions: Sequence[tuple[int, Sequence[Record]]]) -> None:
+        """Whoever holds texts in memory lets go of those that name a deleted person."""
+        for account, records in decisions:
+            if type(records[-1]) is Erased:
+                for listener in self.on_erased:
+                    listener(account, records[-1].keys)
 
     @staticmethod
     def _account_of(command: c.Command, decision: Decision) -> int:
@@ -231,3 +240,8 @@ class Engine:
         while self._queue:
             self._flush()
         self.store.close()
+
+
+def _uses(records: Sequence[Record], profile_id: ProfileId) -> bool:
+    """Whether a decision made a new profile of the number set aside for it; its outcome may name another (a duplicate's original)."""
+    return any(type(record) is Profile and record.id == profile_id for record in records)

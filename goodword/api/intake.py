@@ -58,6 +58,7 @@ class Intake:
         self.store: Store = engine.store
         self.rejections: dict[str, int] = {}
         self._texts: dict[int, deque[tuple[int, bytes]]] = {}
+        engine.on_erased.append(self.forget)
 
     def settings_of(self, key: Key) -> Settings:
         """The settings of a key's account."""
@@ -105,7 +106,6 @@ class Intake:
             return Refusal(403, "forbidden", "This key may not delete. Use a key with the destination scope.")
         if not keys:
             return Rejection("missing_id", "A delete needs a userId.")
-        self.forget(key.account, keys)
         return c.Erase(key.account, keys, erasure_id=new_id())
 
     async def take(
