@@ -6,6 +6,7 @@ registration's and a conversion's own properties name the person: an arbitrary e
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -126,12 +127,17 @@ def _alias_keys(message: Message) -> tuple[IdentityKey, ...]:
     return (IdentityKey("u" + user_id), IdentityKey("a" + previous))
 
 
+@lru_cache(maxsize=4096)
+def _person_field(name: str) -> str | None:
+    return _PERSON_FIELDS.get(name.replace("_", "").replace(" ", "").lower())
+
+
 def person_fields(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Traits or properties split in two: what names the person (by canonical name, any casing) and the rest, as sent."""
     person: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for name, value in values.items():
-        canonical = _PERSON_FIELDS.get(name.replace("_", "").replace(" ", "").lower())
+        canonical = _person_field(name)
         if canonical is None:
             rest[name] = value
         else:
