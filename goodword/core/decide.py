@@ -214,7 +214,7 @@ def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMem
                 return _refused("membership_not_found", "The person is not in this audience.")
             changed, records = set_member(profile, command.audience, command.is_member, now, tie_of(command.message_id), now)
             return Decision(Outcome("done", profile_id=profile.id), [*records, changed])
-        case c.Forward():
+        case _:
             return _forward(command, profile, facts, now)
 
 

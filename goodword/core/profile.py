@@ -7,7 +7,7 @@ belongs to one profile. Each parameter remembers the time of the message that se
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NewType, cast
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -140,7 +140,7 @@ def keys_of(user_id: str | None, email: str | None, anonymous_id: str | None) ->
         keys.append("e" + email)
     if anonymous_id:
         keys.append("a" + anonymous_id)
-    return tuple(map(IdentityKey, keys))
+    return cast("tuple[IdentityKey, ...]", tuple(keys))
 
 
 def is_barred(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None], at: Millis) -> str | None:
@@ -191,9 +191,7 @@ def _choose(keys: tuple[IdentityKey, ...], held: dict[IdentityKey, Profile], fre
 
 def _may_join(keys: tuple[IdentityKey, ...], via: IdentityKey, profile: Profile) -> bool:
     """Whether a message found `profile` by the key `via` without contradicting what is known of it by a stronger one."""
-    for key in keys:
-        if key == via:
-            return True
+    for key in keys[: keys.index(via)]:
         if key[0] == "u" and profile.user_id is not None and profile.user_id != key[1:]:
             return False
         if key[0] == "e" and via[0] == "a" and profile.emails and key[1:] not in profile.emails:

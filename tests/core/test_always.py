@@ -19,7 +19,7 @@ from tests.core.world import NOW, World, key
 
 IDS = st.sampled_from([None, "", "u1", "u2", "u3", 7, "null"])
 EMAILS = st.sampled_from([None, "a@example.com", "B@example.com ", "c@example.com", "junk"])
-DEVICES = st.sampled_from([None, "d1", "d2", "d3", {}, []])
+DEVICES: st.SearchStrategy[Any] = st.sampled_from([None, "d1", "d2", "d3", {}, []])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(["true", "u2", "99.99"]))
 JSONISH = st.recursive(
     SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)), max_leaves=6

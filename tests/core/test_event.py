@@ -41,7 +41,8 @@ def test_traits_name_the_person_and_the_rest_is_kept_as_sent() -> None:
 def test_the_messages_own_user_id_is_stronger_than_a_trait() -> None:
     assert identify({"userId": "trait"}, userId="own", anonymousId="d").keys == ("uown", "ad")
     assert identify({"partner_user_id": 5}).keys == ("u5",)
-    for junk in (None, True, [], {}, "guest", "", 0):
+    junks: list[object] = [None, True, [], {}, "guest", "", 0]
+    for junk in junks:
         assert identify({"userId": junk}, anonymousId="d").keys == ("ad",)
     assert identify({"userId": 5.0}, anonymousId="d").keys == ("u5", "ad")
 
@@ -90,7 +91,12 @@ def test_a_registrations_properties_may_name_the_user() -> None:
 
 def test_the_email_of_the_context_names_the_person_of_any_message() -> None:
     context = {"traits": {"email": "Jane@example.com", "other": 1}}
-    for said in ({"type": "track", "event": "viewed"}, {"type": "page"}, {"type": "group", "groupId": "g"}, {"type": "track", "event": "conversion"}):
+    for said in (
+        {"type": "track", "event": "viewed"},
+        {"type": "page"},
+        {"type": "group", "groupId": "g"},
+        {"type": "track", "event": "conversion"},
+    ):
         assert grasp({**said, "context": context}).keys == ("ejane@example.com",)
     assert grasp({"type": "page", "userId": "u", "context": {"traits": {"other": 1}}}).keys == ("uu",)
 
@@ -212,7 +218,8 @@ def test_the_value_is_read_exactly_or_refused_and_flagged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "is_member"), [(True, True), (False, False), ("true", True), ("TRUE", True), ("false", False), ("x", None), (1, None), (None, None)]
+    ("value", "is_member"),
+    [(True, True), (False, False), ("true", True), ("TRUE", True), ("false", False), ("x", None), (1, None), (None, None)],
 )
 def test_an_audience_arrives_as_a_trait(value: Any, is_member: bool | None) -> None:
     personas = {"computation_class": "audience", "computation_key": "vip"}
@@ -258,7 +265,9 @@ def test_a_computed_trait_is_a_parameter_and_no_audience() -> None:
 
 def test_segments_settings_page_is_laid_over_the_accounts() -> None:
     mine = Settings(events={"paid": EventMapping("conversion", {"cart_value": ["sum"]}), "joined": EventMapping("other")}, currency="EUR")
-    laid = header_settings(mine, {"registrationEvents": "Joined, Signed Up,", "conversionEvents": ["Paid", " Order Completed "], "apiKey": "x"})
+    laid = header_settings(
+        mine, {"registrationEvents": "Joined, Signed Up,", "conversionEvents": ["Paid", " Order Completed "], "apiKey": "x"}
+    )
     assert isinstance(laid, Settings)
     assert laid.currency == "EUR"
     assert laid.events == {
@@ -274,7 +283,9 @@ def test_unmapped_traits_by_segments_settings_page() -> None:
     assert header_settings(Settings(), {}) == Settings()
 
 
-@pytest.mark.parametrize("said", [None, [], 5, {"registrationEvents": 5}, {"conversionEvents": [5]}, {"unmappedTraits": "maybe"}, {"unmappedTraits": 5}])
+@pytest.mark.parametrize(
+    "said", [None, [], 5, {"registrationEvents": 5}, {"conversionEvents": [5]}, {"unmappedTraits": "maybe"}, {"unmappedTraits": 5}]
+)
 def test_a_wrong_settings_header_says_what_is_wrong(said: object) -> None:
     found = header_settings(Settings(), said)
     assert isinstance(found, str)

@@ -29,7 +29,7 @@ from tests.core.world import NOW, World, key
 _numbers = iter(range(10**9))
 
 
-def about(user: object = None, email: object = None, device: object = None, at: int = NOW - 100, **traits: Any) -> dict[str, Any]:
+def about(user: object = None, email: object = None, device: object = None, *, at: int = NOW - 100, **traits: Any) -> dict[str, Any]:
     """An identify about these ids."""
     if email is not None:
         traits["email"] = email
@@ -60,7 +60,9 @@ def kinds(profile: Profile) -> list[str]:
 
 
 def test_keys_nobody_owns_are_attached_strongest_first() -> None:
-    world = said(about(device="d"), about(email="j@x.com", device="d"), about("u", device="d"), about("u", device="d2"), about("u", "k@x.com"))
+    world = said(
+        about(device="d"), about(email="j@x.com", device="d"), about("u", device="d"), about("u", device="d2"), about("u", "k@x.com")
+    )
     assert keys(world) == [("uu", "ej@x.com", "ek@x.com", "ad", "ad2")]
     assert kinds(world.the("uu")) == ["email_added", "user_id_added", "email_added"]
     assert world.the("uu").user_id == "u"
@@ -136,7 +138,9 @@ def test_of_the_registrations_of_profiles_that_become_one_the_first_stands() -> 
             world.say(last)
             assert keys(world) == [("uu", "ej@x.com", "ad")]
             standing = [e.arrival for e in world.events[1].values() if e.name == "registration" and e.duplicate_of is None]
-            assert standing == [world.the("uu").registration] == [min(e.arrival for e in world.events[1].values() if e.name == "registration")]
+            assert (
+                standing == [world.the("uu").registration] == [min(e.arrival for e in world.events[1].values() if e.name == "registration")]
+            )
 
 
 def test_merging_is_alike_from_both_sides() -> None:
@@ -222,8 +226,8 @@ def test_a_merge_in_a_group_is_seen_by_the_rest_of_it() -> None:
     world = said(about("u"), about(email="j@x.com"), about(device="d"))
     viewed = {"type": "track", "event": "viewed"}
     outcomes = world.say(
-        about("u", "j@x.com"), {**viewed, "messageId": "t1", "context": {"traits": {"email": "j@x.com"}}}, about(email="j@x.com", device="d"),
-        {**viewed, "messageId": "t2", "anonymousId": "d"}, {**viewed, "messageId": "t2", "anonymousId": "d"},
+        about("u", "j@x.com"), {**viewed, "messageId": "t1", "context": {"traits": {"email": "j@x.com"}}},
+        about(email="j@x.com", device="d"), {**viewed, "messageId": "t2", "anonymousId": "d"}, {**viewed, "messageId": "t2", "anonymousId": "d"},
     )  # fmt: skip
     world.check()
     assert [(o.verdict, o.profile_id) for o in outcomes] == [("stored", 1)] * 4 + [("duplicate", 1)]

@@ -80,7 +80,8 @@ def test_page_and_screen_may_have_a_name() -> None:
 def test_group_needs_a_group_and_alias_a_previous_id() -> None:
     assert message({"type": "group", "groupId": 5, "userId": "u"}).group_id == "5"
     assert message({"type": "alias", "previousId": "old", "userId": "u"}).previous_id == "old"
-    for bad in (None, "", {}, "undefined", "x" * 1001):
+    bads: list[object] = [None, "", {}, "undefined", "x" * 1001]
+    for bad in bads:
         assert refused({"type": "group", "groupId": bad, "userId": "u"}) == "missing_id"
         assert refused({"type": "alias", "previousId": bad, "userId": "u"}) == "missing_id"
 

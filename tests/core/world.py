@@ -143,8 +143,7 @@ class World:
                     self.erased.append(record)
                     for number in record.profile_ids:
                         rows.profiles.pop(number, None)
-                        for slot in [slot for slot in members if slot[1] == number]:
-                            members.discard(slot)
+                        members -= {member for member in members if member[1] == number}
                     for source, target in list(rows.merged.items()):
                         if source in record.profile_ids or target in record.profile_ids:
                             del rows.merged[source]
