@@ -16,7 +16,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from goodword import config
-from goodword.api import admin, local, operations
+from goodword.api import admin, doors, local, openapi, operations, server
 from goodword.api.app import Application
 from goodword.engine import Engine
 from goodword.storage.keys import parse_master
@@ -43,6 +43,8 @@ def make_application(engine: Engine) -> Application:
     application = Application(engine)
     application.pages.routes.extend(operations.routes(application.intake))
     application.pages.routes.extend(admin.routes(application.intake))
+    described = [*doors.OPERATIONS, *server.OPERATIONS, *admin.OPERATIONS, *openapi.OPERATIONS]
+    application.pages.routes.extend(openapi.routes(described))
     return application
 
 
@@ -65,7 +67,7 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser; hang up on a head that does not end."""
         super().data_received(data)
-        if self.scope is not None and "method" not in self.scope:
+        if self.is_in_head:
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too large.")
@@ -73,9 +75,15 @@ class _Protocol(HttpToolsProtocol):
             self.head_bytes = 0
 
     @property
+    def is_in_head(self) -> bool:
+        """Whether a request has begun whose head has not ended."""
+        scope: dict[str, object] | None = self.__dict__["scope"]  # uvicorn says it is never None, and begins with None
+        return scope is not None and "method" not in scope
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the request has not arrived whole, or not begun."""
-        if self.scope is None or "method" not in self.scope:
+        if self.is_in_head or self.__dict__["scope"] is None:
             return True
         return self.cycle.more_body and not self.cycle.response_complete
 

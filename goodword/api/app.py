@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Router
 
 from goodword.api.auth import Keyring
 from goodword.api.destination import Destination
@@ -17,6 +17,10 @@ from goodword.api.tracking import Tracking, corrected
 from goodword.engine import Engine
 
 log = structlog.get_logger()
+UNROUTED = {
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "This path does not take this method."),
+}
 FAILED = encode({"code": "internal_error", "message": "Something went wrong here. It has been logged; try again."})
 
 
@@ -30,7 +34,7 @@ class Application:
         self.destination = Destination(self.intake)
         self.tracking = Tracking(self.intake)
         self.server = ServerApi(self.intake)
-        self.pages = Starlette(routes=list(routes))
+        self.pages = Router(list(routes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +48,12 @@ class Application:
             elif ServerApi.serves(path):
                 await self.server(scope, receive, send)
             else:
+                scope["app"] = self  # the router then raises instead of answering 404 and 405 by itself
                 await self.pages(scope, receive, send)
+        except HTTPException as unrouted:
+            code, said = UNROUTED.get(unrouted.status_code, ("refused", unrouted.detail))
+            named = [(name.lower().encode(), value.encode()) for name, value in (unrouted.headers or {}).items()]
+            await answer(send, unrouted.status_code, encode({"code": code, "message": said}), [JSON, *named])
         except Exception as error:
             log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, exc_info=True)
             await answer(send, 500, FAILED, [JSON, *corrected(dict(scope["headers"]))])

@@ -33,6 +33,7 @@ SCHEMES: dict[str, dict[str, str]] = {
     COOKIE: {"type": "apiKey", "in": "cookie", "name": "access_token", "description": "`access_token` or `extole_token`."},
     WRITE_KEY: {"type": "apiKey", "in": "query", "name": "writeKey", "description": "For beacons, which cannot set a header."},
 }
+_SHAPES = ("answer", "body", "error")
 PATH_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -53,7 +54,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True):
-    """One method of one path. `answer` and `body` are types msgspec knows; `errors` says when each other status is answered.
+    """One method of one path. `answer` and `body` are types msgspec knows, or tuples of them; `errors` says when another status is sent.
 
     `path` may be written as Starlette does (`{name:path}`). `media` is the answer's content type; `security` names SCHEMES, any
     one of which will do; `error` is the shape of every refusal, None where a refusal has no body of JSON.
@@ -80,14 +81,16 @@ class Operation(Struct, frozen=True):
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The OpenAPI document of these operations."""
     listed = list(operations)
-    types: list[Any] = []
-    for operation in listed:
-        types += [kind for kind in (operation.answer, operation.body, operation.error) if kind is not None]
+    types = [kind for operation in listed for name in _SHAPES for kind in _alternatives(getattr(operation, name))]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schema_of = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
-        shapes = {name: next(schema_of) for name in ("answer", "body", "error") if getattr(operation, name) is not None}
+        shapes: dict[str, Any] = {}
+        for name in _SHAPES:
+            found = [next(schema_of) for _ in _alternatives(getattr(operation, name))]
+            if found:
+                shapes[name] = found[0] if len(found) == 1 else {"anyOf": found}
         paths.setdefault(PATH_PARAMETER.sub(r"{\1}", operation.path), {})[operation.method.lower()] = _described(operation, shapes)
     return {
         "openapi": "3.1.0",
@@ -101,6 +104,10 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": SCHEMES},
     }
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return kind if isinstance(kind, tuple) else () if kind is None else (kind,)
 
 
 def _described(operation: Operation, shapes: dict[str, Any]) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def test_name_of_data_may_hold_any_character(api: Api, name: str) -> None:
 
 
 def test_steps_are_newest_first_and_paged(api: Api, name: str) -> None:
+    someone = ""
     for number in range(7):
         someone = api.event("viewed" if number % 2 else "visited", partner_user_id=name, n=number)["person_id"]
     pages = [[step["data"]["n"]["value"] for step in api.steps(someone, limit=3, offset=offset)] for offset in (0, 3, 6, 9)]

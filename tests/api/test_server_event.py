@@ -119,6 +119,7 @@ def test_late_event_finds_its_person_by_the_order(api: Api, name: str) -> None:
 
 def test_event_time_is_optional_and_may_stand_in_the_data(api: Api, name: str) -> None:
     moment = "2024-01-15T13:00:00.250+01:00"
+    person = ""
     for body in (
         {"event_name": "a", "event_time": moment, "data": {"partner_user_id": name}},
         {"event_name": "b", "data": {"partner_user_id": name, "event_time": moment}},

@@ -27,7 +27,6 @@ from goodword.storage.store import Store
 BODY_BYTES_MAX = 256 * 1024
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 OFFSET_MAX = 1 << 31
-DATE_SCHEMA = {"type": "string", "format": "date-time"}
 COOKIES = ("access_token", "extole_token")
 SECURITY = (BEARER, BASIC, QUERY_TOKEN, COOKIE)
 
@@ -199,10 +198,18 @@ BODY_ERRORS = {
 }
 PERSON_ERRORS = {403: "`missing_access_token`, `access_denied`; `person_not_found`: nobody has this id, or they were deleted."}
 PERSON_ID = {"person_id": "A person's id. Ids of people merged into another find that other person."}
-PAGE = (
-    Parameter("limit", f"At most this many, {LIMIT_MAX} at the most.", {"type": "integer", "minimum": 0, "default": LIMIT_DEFAULT}),
-    Parameter("offset", "Pass over this many first.", {"type": "integer", "minimum": 0, "default": 0}),
-)
+
+
+def paged(default: int = LIMIT_DEFAULT) -> tuple[Parameter, Parameter]:
+    """The query parameters of a list that is read in pages."""
+    limit = {"type": "integer", "minimum": 0, "default": default}
+    return (
+        Parameter("limit", f"At most this many, {LIMIT_MAX} at the most.", limit),
+        Parameter("offset", "Pass over this many first.", {"type": "integer", "minimum": 0, "default": 0}),
+    )
+
+
+PAGE = paged()
 
 
 def listed(name: str, description: str, items: dict[str, Any] | None = None) -> Parameter:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 
 from goodword.api.intake import new_id
-from goodword.api.server.call import LIMIT_MAX, PAGE, Call, Endpoint, endpoint, is_too_deep, listed
+from goodword.api.server.call import LIMIT_MAX, Call, Endpoint, endpoint, is_too_deep, listed, paged
 from goodword.api.server.errors import ServerRefusal
 from goodword.core import command as c
 from goodword.core.account import ParameterScope, Right
@@ -141,7 +141,7 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             listed("names", "Only these."),
             listed("scopes", "Only those of these scopes.", {"type": "string", "enum": list(SCOPES)}),
-            *PAGE,
+            *paged(LIMIT_MAX),
         ),
     ),
     endpoint(
