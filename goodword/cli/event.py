@@ -69,7 +69,7 @@ def map_event(
     canonical: Canonical = None,
     field: Field = None,
     preset: Preset = None,
-    dry_run: Annotated[bool, typer.Option(help="Show what the newest stored events would become; save nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the newest stored events would become; save nothing.")] = False,
     account: AccountId = "default",
     data: Data = None,
 ) -> None:

@@ -83,7 +83,7 @@ def export(
     format: Annotated[Literal["jsonl", "parquet"], typer.Option(help="JSON lines, or Parquet (needs pyarrow).")] = "jsonl",
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only events of this time or later, by their own time.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only events before this time.")] = None,
-    all_messages: Annotated[bool, typer.Option(help="The whole log: identify and other messages as well.")] = False,
+    all_messages: Annotated[bool, typer.Option("--all-messages", help="The whole log: identify and other messages as well.")] = False,
     account: AccountId = "default",
     data: Data = None,
 ) -> None:

@@ -14,7 +14,7 @@ from goodword.core.command import Erase, Unsuppress
 def erase(
     user_id: UserId = None,
     email: Email = None,
-    suppress: Annotated[bool, typer.Option(help="Also drop everything that comes about them later.")] = False,
+    suppress: Annotated[bool, typer.Option("--suppress", help="Also drop everything that comes about them later.")] = False,
     note: Annotated[str, typer.Option(help="A note for the log of deletions, such as a ticket's number; no personal data.")] = "",
     account: AccountId = "default",
     data: Data = None,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -68,7 +69,8 @@ def verify(store: Store, progress: Progress = _silently) -> list[str]:
     except DatabaseError as error:
         problems.append(f"The database cannot be read any further: {error}.")
     finally:
-        database.load("COMMIT")
+        with suppress(DatabaseError):  # a damaged file may refuse even this
+            database.load("ROLLBACK")
     return problems
 
 

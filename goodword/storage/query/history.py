@@ -122,6 +122,8 @@ def export_events(
 
 
 def _exported(store: Store, account: int, rows: list[Row]) -> list[dict[str, Any]]:
+    if not rows:
+        return []
     database = store.database
     numbers = database.ints(sorted({row[2] for row in rows}))
     merged: dict[int, int] = dict(
