@@ -13,6 +13,7 @@ from goodword.api.destination import Destination
 from goodword.api.http import JSON, Receive, Scope, Send, answer, encode
 from goodword.api.intake import Intake
 from goodword.api.server import ServerApi
+from goodword.api.server.errors import places_of
 from goodword.api.tracking import Tracking, corrected
 from goodword.engine import Engine
 
@@ -55,5 +56,5 @@ class Application:
             named = [(name.lower().encode(), value.encode()) for name, value in (unrouted.headers or {}).items()]
             await answer(send, unrouted.status_code, encode({"code": code, "message": said}), [JSON, *named])
         except Exception as error:
-            log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, exc_info=True)
+            log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, at=places_of(error))
             await answer(send, 500, FAILED, [JSON, *corrected(dict(scope["headers"]))])

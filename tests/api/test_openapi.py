@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from goodword.api import destination, tracking
 from goodword.api.server import ServerApi
+from goodword.api.server.errors import STATUS
 from goodword.bootstrap import make_application, open_store
 from goodword.engine import Engine
 from tests.api.conftest import Api
@@ -68,6 +69,11 @@ def test_every_operation_says_what_it_is_and_has_a_name_of_its_own(document: dic
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:
     names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert names <= set(document["components"]["schemas"])
+
+
+def test_every_code_of_a_refusal_is_described(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    assert [code for code in STATUS if f"`{code}`" not in text] == []
 
 
 def test_page_needs_no_script_and_nothing_from_elsewhere(api: Api, document: dict[str, Any]) -> None:

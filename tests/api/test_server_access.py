@@ -153,4 +153,5 @@ def test_deletion_must_say_whom(api: Api, body: object, code: str) -> None:
 def test_what_is_not_there_outside_the_server_api_has_a_code_too(api: Api) -> None:
     assert [api.call("GET", path).json["code"] for path in ("/nothing", "/v2/nothing")] == ["not_found"] * 2
     answer = api.call("POST", "/healthz")
-    assert (answer.status, answer.json["code"], answer.headers["allow"]) == (405, "method_not_allowed", "GET, HEAD")
+    assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}

@@ -70,14 +70,18 @@ def test_overload_and_a_full_disk_are_said_and_nothing_is_stored(
     assert engine.store.last_arrival == 0
 
 
-def test_defect_is_answered_in_the_shape_without_details(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defect_is_answered_and_logged_without_what_it_is_about(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(*_: Any) -> Any:
         raise KeyError("jane@example.com")
 
     monkeypatch.setattr(people, "find", fail)
     status, _, said = post(engine, "/v5/persons/1", None, "GET")
     assert (status, said["code"]) == (500, "internal_error")
-    assert "jane" not in json.dumps(said)
+    logged = "".join(capsys.readouterr())
+    assert "KeyError" in logged
+    assert "jane" not in json.dumps(said) + logged
 
 
 def test_every_refusal_of_the_core_has_a_status() -> None:

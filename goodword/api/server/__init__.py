@@ -15,7 +15,7 @@ from goodword.api.http import JSON, Receive, Refusal, Scope, Send, answer, encod
 from goodword.api.intake import Intake
 from goodword.api.server import erasure, event, membership, parameter, person, step
 from goodword.api.server.call import BODY_BYTES_MAX, Call, Endpoint, find_key
-from goodword.api.server.errors import ServerRefusal, body_of, headers_of
+from goodword.api.server.errors import ServerRefusal, body_of, headers_of, places_of
 
 ENDPOINTS = [*event.ENDPOINTS, *person.ENDPOINTS, *step.ENDPOINTS, *parameter.ENDPOINTS, *membership.ENDPOINTS, *erasure.ENDPOINTS]
 OPERATIONS = [each.operation for each in ENDPOINTS]
@@ -72,6 +72,6 @@ class ServerApi:
                 missing = ServerRefusal("not_found", "There is nothing at this path.")
             await answer(send, missing.status, body_of(missing), headers_of(missing))
         except Exception as error:  # a defect of ours: logged without the request's data, and said in the shape
-            log.error("request_failed", path=scope["path"].split("/")[1], error=type(error).__name__, exc_info=True)
+            log.error("request_failed", path=scope["path"].split("/")[1], error=type(error).__name__, at=places_of(error))
             failed = ServerRefusal("internal_error", "Something went wrong here. It has been logged; try again.")
             await answer(send, failed.status, body_of(failed), headers_of(failed))

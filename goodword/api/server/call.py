@@ -190,10 +190,12 @@ COMMON_ERRORS = {
     403: "`missing_access_token`; `access_denied`: the key lacks the right.",
     404: "`not_found`: no such path.",
     405: "`method_not_allowed`.",
+    500: "`internal_error`: a defect of ours, which has been logged.",
     503: "`overloaded` or `unavailable`: nothing was stored; try again after `Retry-After`.",
 }
 BODY_ERRORS = {
-    400: "`missing_request_body`, `invalid_json`, `binding_error`, `invalid_parameter`, or what the description names.",
+    400: "`missing_request_body`, `invalid_json`, `binding_error`, `invalid_parameter`, or what the description names; "
+    "`invalid_encoding`: gzip that cannot be unpacked; `disconnected`: the request ended early.",
     413: "`too_large`: the body is larger than is taken.",
 }
 PERSON_ERRORS = {403: "`missing_access_token`, `access_denied`; `person_not_found`: nobody has this id, or they were deleted."}

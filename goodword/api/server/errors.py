@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -75,3 +77,8 @@ def body_of(refusal: Refusal) -> bytes:
 def headers_of(refusal: Refusal) -> Headers:
     """The headers of a refusal."""
     return [JSON, (b"cache-control", b"no-store"), *refusal.headers]
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Where a defect showed, `file:line` outermost first: what a log may hold of it, for its message may name a person."""
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
