@@ -62,7 +62,8 @@ def test_settings_are_read_and_replaced(server: Server) -> None:
     assert status == 200
     assert said == {**wanted, "events": {"order completed": wanted["events"]["Order Completed"]}}  # type: ignore[index]
     assert server.ask("GET", "/admin/settings") == (200, said)
-    for wrong in ({"currency": "euro"}, {"curency": "EUR"}, {"events": {"x": {"to": ""}}}, [], {"default_scope": "OPEN"}):
+    refusals: tuple[object, ...] = ({"currency": "euro"}, {"curency": "EUR"}, {"events": {"x": {"to": ""}}}, [], {"default_scope": "OPEN"})
+    for wrong in refusals:
         status, refused = server.ask("PUT", "/admin/settings", wrong)
         assert status == 400
         assert refused.keys() == {"code", "message"}

@@ -75,7 +75,10 @@ def test_json_lines_batches_and_bad_rows(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_delete_in_a_replay_deletes(data: Path, tmp_path: Path) -> None:
-    messages = [{"type": "identify", "userId": "u-1", "traits": {"email": "jane@example.com"}}, {"type": "delete", "userId": "u-1"}]
+    messages: list[dict[str, Any]] = [
+        {"type": "identify", "userId": "u-1", "traits": {"email": "jane@example.com"}},
+        {"type": "delete", "userId": "u-1"},
+    ]
     assert "1 deletions" in run("import", write_lines(tmp_path / "m.jsonl", messages), "--data", data).stderr
     assert run("export", "person", "--user-id", "u-1", "--data", data, check=False).returncode == 1
 
