@@ -227,7 +227,8 @@ def test_a_merge_in_a_group_is_seen_by_the_rest_of_it() -> None:
     viewed = {"type": "track", "event": "viewed"}
     outcomes = world.say(
         about("u", "j@x.com"), {**viewed, "messageId": "t1", "context": {"traits": {"email": "j@x.com"}}},
-        about(email="j@x.com", device="d"), {**viewed, "messageId": "t2", "anonymousId": "d"}, {**viewed, "messageId": "t2", "anonymousId": "d"},
+        about(email="j@x.com", device="d"), {**viewed, "messageId": "t2", "anonymousId": "d"},
+        {**viewed, "messageId": "t2", "anonymousId": "d"},
     )  # fmt: skip
     world.check()
     assert [(o.verdict, o.profile_id) for o in outcomes] == [("stored", 1)] * 4 + [("duplicate", 1)]
