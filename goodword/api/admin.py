@@ -101,7 +101,7 @@ class Call(Struct):
         text = self.asked.query_params.get(name)
         if text is None or text == "":
             return default
-        if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:19]) <= highest:
+        if not (text.isascii() and text.isdigit()) or len(text) > 19 or not lowest <= int(text) <= highest:
             raise Refusal(400, "invalid_parameter", f"{name} must be a whole number from {lowest} to {highest}.")
         return int(text)
 

@@ -82,8 +82,8 @@ class _Verifying:
         self.accounts = {number for (number,) in self.database.load("SELECT number FROM account")}
         self.keys.refresh()
         applied = next(iter(self.database.load("SELECT value FROM meta WHERE name = 'tombstones'")), ("0",))[0]
-        # deletions that the key store knows and this snapshot does not yet: they are under way, or the next start repeats them
-        self.is_behind = int(applied) < self.keys.journal_len()
+        self._pending: set[int] = set()
+        self._pending_from = int(applied)
         self._steps: list[tuple[str, Callable[[], Iterator[str]], str]] = [
             ("file", self._file, ""),
             ("accounts", self._accounts, ""),
@@ -182,6 +182,14 @@ class _Verifying:
     def _was_destroyed(self, number: int) -> bool:
         return self.keys.destroyed_at(number) is not None
 
+    def _is_pending(self, number: int) -> bool:
+        """Whether the key store knows of a deletion that this snapshot does not: it came after, or the next start repeats it."""
+        if number not in self._pending:
+            self.keys.refresh()
+            self._pending.update(tombstone.profile_id for tombstone in self.keys.journal(self._pending_from))
+            self._pending_from = self.keys.journal_len()
+        return number in self._pending
+
     def _profiles(self) -> Iterator[str]:
         for rows in self._batches("SELECT id, account_id, doc FROM profile ORDER BY id"):
             profiles: list[tuple[int, Profile]] = []
@@ -194,7 +202,7 @@ class _Verifying:
                 if profile is None:
                     if not self._was_destroyed(number):
                         yield f"Profile {number} has no key."
-                    elif not self.is_behind:
+                    elif not self._is_pending(number):
                         yield f"Profile {number} was deleted, but its row is there."
                     continue
                 if profile.id != number:
@@ -254,7 +262,7 @@ class _Verifying:
         )
         for rows in self._batches(sql):
             for _, source, target, document, next_target, target_document in rows:
-                if document is not None and not (self.is_behind and self._was_destroyed(source)):
+                if document is not None and not self._is_pending(source):
                     yield f"Profile {source} is merged into {target}, but its row is there."
                 if source == target or next_target == source:
                     yield f"Profile {source} is merged into itself, by way of {target}."

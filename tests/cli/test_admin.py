@@ -29,6 +29,8 @@ def test_the_log_with_the_text_of_what_was_refused(server: Server, reader: str) 
     assert [line["message"]["messageId"] for line in duplicates["messages"]] == ["m5"]
     _, page = server.ask("GET", "/admin/messages?before=3", secret=reader)
     assert [line["arrival"] for line in page["messages"]] == [2, 1]
+    for wrong in ("limit=0", "limit=1001", "limit=x", f"after={'9' * 30}", "before=-1", "verdict=odd"):
+        assert server.ask("GET", f"/admin/messages?{wrong}", secret=reader)[0] == 400
 
 
 def test_one_message_and_how_it_reads_today(server: Server, reader: str) -> None:

@@ -12,7 +12,7 @@ from goodword.core.money import write_money
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import Millis, write_time
 from goodword.storage.load import load_profiles
-from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened
+from goodword.storage.query.message import BATCH, COLUMNS, as_json, data_key, opened
 from goodword.storage.rows import split_body
 from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
@@ -136,7 +136,7 @@ def _exported(store: Store, account: int, rows: list[Row]) -> list[dict[str, Any
 
 def _exported_row(store: Store, row: Row, person: int) -> dict[str, Any]:
     arrival, hash16, profile_id, kind, name, at, received_at, flags, duplicate_of, amount, currency, sealed = row
-    key = store.keys.key(profile_id)
+    key = data_key(store, profile_id)
     notes: tuple[str, ...] = ()
     body = b""
     if key is not None:

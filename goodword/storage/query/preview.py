@@ -14,6 +14,7 @@ from goodword.core.message import Message, Rejection, clean_name, parse
 from goodword.core.money import write_money
 from goodword.core.profile import ProfileId
 from goodword.storage.load import load_profiles
+from goodword.storage.query.message import data_key
 from goodword.storage.rows import split_body
 from goodword.storage.store import Store
 
@@ -98,7 +99,7 @@ class _Looking:
         """Look at some rows."""
         read: list[tuple[tuple[Any, ...], Understood, NamePreview]] = []
         for row in rows:
-            key = self.store.keys.key(row[2])
+            key = data_key(self.store, row[2])
             if key is None:
                 self.deleted += 1
                 continue
