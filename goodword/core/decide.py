@@ -213,6 +213,8 @@ def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMem
             if not command.is_member and (member is None or not member.is_member):
                 return _refused("membership_not_found", "The person is not in this audience.")
             changed, records = set_member(profile, command.audience, command.is_member, now, tie_of(command.message_id), now)
+            if command.audience not in changed.audiences:
+                return _refused("too_much_data", "The person is in as many audiences as can be.")
             return Decision(Outcome("done", profile_id=profile.id), [*records, changed])
         case _:
             return _forward(command, profile, facts, now)

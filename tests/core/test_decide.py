@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from goodword.core import audience as audiences
 from goodword.core import command as c
 from goodword.core import decide as deciding
 from goodword.core.account import Account, EventMapping, Key, Scope, Settings
@@ -363,6 +364,13 @@ def test_membership_by_the_api() -> None:
     assert do(world, leave).verdict == "done"
     assert code(world, leave) == "membership_not_found"
     assert world.the("uu").audiences["vip"] == Member(False, NOW + 1, world.the("uu").audiences["vip"].tie, NOW + 1)
+
+
+def test_membership_past_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = person("u")
+    world.of().audiences.add("vip")
+    monkeypatch.setattr(audiences, "AUDIENCES_MAX", 0)
+    assert code(world, c.SetMembership(1, ONE, "vip", True, "m")) == "too_much_data"
 
 
 def test_forward_moves_everything_and_numbers_find_the_target() -> None:
