@@ -257,8 +257,7 @@ def problems(store: Store) -> list[str]:
         "members that are nobody": count + "membership m LEFT JOIN profile p ON p.id = m.profile_id WHERE p.id IS NULL",
         "person links of no event": count + "person_event l LEFT JOIN event e ON e.arrival = l.arrival WHERE e.arrival IS NULL",
         "places taken twice": count + "receipt r JOIN event e ON e.arrival = r.arrival",
-        "accounts whose tally and log differ": count
-        + "(SELECT account_id, sum(count) n, sum(duplicates) d FROM tally GROUP BY 1) t"
+        "accounts whose tally and log differ": count + "(SELECT account_id, sum(count) n, sum(duplicates) d FROM tally GROUP BY 1) t"
         " JOIN (SELECT account_id, sum(duplicate_of IS NULL) n, sum(duplicate_of IS NOT NULL) d FROM event GROUP BY 1) e"
         " USING (account_id) WHERE (t.n, t.d) <> (e.n, e.d)",
     }
