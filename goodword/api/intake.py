@@ -18,6 +18,7 @@ from goodword.core.event import understand
 from goodword.core.message import TYPES, Rejection, parse, read_object
 from goodword.core.profile import IdentityKey, keys_of, read_email
 from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.storage.query.event import id_at
 from goodword.storage.store import Store
 
 RETRY_AFTER = (b"retry-after", b"1")
@@ -141,8 +142,15 @@ class Intake:
         message_id = command.understood.message.message_id
         if outcome.verdict == "dropped":
             return Result(message_id, 200)
-        event_id = outcome.value or self.store.sealer.hash(command.account, "m" + (outcome.message_id or message_id))
-        return Result(message_id, 200, event_id=event_id.hex(), profile_id=outcome.profile_id)
+        return Result(message_id, 200, event_id=self._event_id(outcome, command.account).hex(), profile_id=outcome.profile_id)
+
+    def _event_id(self, outcome: Outcome, account: int) -> bytes:
+        """The id of the event an outcome is about: for a duplicate, the original's."""
+        if outcome.value:
+            return bytes(outcome.value)
+        if outcome.message_id:
+            return self.store.sealer.hash(account, "m" + outcome.message_id)
+        return id_at(self.store, account, outcome.arrival) or b""
 
     def refuse(self, rejection: Rejection, raw: bytes, key: Key, door: str) -> None:
         """Put a refused message into the message log: its reason and shape on disk, its text in memory only."""

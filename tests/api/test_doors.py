@@ -459,3 +459,12 @@ def test_browser_sdks_fetch_their_settings(doors: Doors) -> None:
     config = doors.server.get(f"/sourceConfig/?writeKey={doors.browser}&p=web&v=3", Origin=ORIGIN)
     assert config.json["source"]["writeKey"] == doors.browser
     assert config.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_second_registration_is_answered_with_the_first_ones_event_id(doors: Doors, name: str) -> None:
+    """Law 2: a registration's key is its person, so another message id makes no second one."""
+    said = {"type": "track", "event": "registration", "userId": name}
+    headers = {"Authorization": f"Bearer {doors.key}"}
+    answers = [doors.server.request("POST", "/segment", _body({**said, "messageId": f"{name}-{n}"}), headers) for n in (1, 2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].json["eventId"] == answers[1].json["eventId"]
