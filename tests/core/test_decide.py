@@ -135,6 +135,7 @@ def test_a_person_registers_once() -> None:
     first, second = world.say({**registration, "messageId": "1"}, {**registration, "messageId": "2", "properties": {"first_name": "J"}})
     assert (first.verdict, second.verdict, second.arrival) == ("stored", "duplicate", first.arrival)
     assert world.the("uu").parameters["first_name"].value == "J"
+    assert world.say({**registration, "messageId": "bare"})[0].verdict == "duplicate"  # though it tells nothing new of a known person
     world.say({"type": "page", "name": "registration", "userId": "v", "messageId": "3"})
     assert world.the("uv").registration is None
 

@@ -307,6 +307,17 @@ def test_leaving_before_the_joining_arrives_is_leaving_all_the_same() -> None:
     assert (profile.audiences["vip"], records) == (Member(True, 40, 0, 40), ["Audience", "Membership"])
 
 
+def test_of_joining_and_leaving_in_one_millisecond_the_same_wins_in_every_order() -> None:
+    empty = Profile(ProfileId(1), 0)
+    ends = []
+    for order in ([(True, 1), (False, 2)], [(False, 2), (True, 1)], [(True, 1), (False, 2), (True, 1)]):
+        profile = empty
+        for is_member, tie in order:
+            profile, _ = set_member(profile, "vip", is_member, 10, tie, NOW)
+        ends.append(profile.audiences["vip"].is_member)
+    assert ends == [False] * 3
+
+
 def test_a_profile_is_in_a_bounded_number_of_audiences() -> None:
     full = Profile(ProfileId(1), 0, audiences={str(n): Member(True, 1, 0, 1) for n in range(AUDIENCES_MAX)})
     assert set_member(full, "one more", True, 5, 0, NOW) == (full, [])
