@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goodword.storage.store import Store
-from tests.running import Server, basic, make_key, problems, stored_hashes
+from tests.running import Server, basic, make_key, problems, run, stored_hashes
 
 KILLS = 20
 SENDERS = 6
@@ -130,6 +130,8 @@ def test_law_1_acknowledged_is_stored_exactly_once_after_kill_9_at_any_moment(tm
             counts = stored_hashes(store, 1, sorted(load.acknowledged))
             assert [message_id for message_id, count in counts.items() if count != 1] == []
     _check(data, load)
+    verified = run("verify", "--data", str(data))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     figure = f"restart to ready: {sorted(ready)[len(ready) // 2]:.2f} s median, {max(ready):.2f} s at most"
     print(f"\n{KILLS} kills, {len(load.acknowledged)} acknowledged, {len(load.sent) - len(load.acknowledged)} unsure; {figure}")
     assert len(load.acknowledged) > 1_000
@@ -165,3 +167,4 @@ def test_a_lost_or_doubled_message_would_be_seen(tmp_path: Path) -> None:
         assert problems(store) != []
         store.database.write("DELETE FROM event WHERE hash = (SELECT hash FROM event WHERE arrival = 7)")
         assert min(stored_hashes(store, 1, sorted(load.sent)).values()) == 0
+    assert run("verify", "--data", str(data)).returncode == 1

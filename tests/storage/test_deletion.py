@@ -28,7 +28,7 @@ from goodword.storage import fold
 from goodword.storage import rows as sealing
 from goodword.storage.rows import split_body
 from goodword.storage.store import Store
-from tests.running import Server, make_key, problems, received, rows
+from tests.running import Server, make_key, problems, received, rows, run
 
 FULL = os.environ.get("GOODWORD_FULL") == "1"
 EVENTS = 400_000 if FULL else 60_000
@@ -136,6 +136,7 @@ def test_law_4_nothing_readable_of_a_deleted_person_is_left_in_any_file(tmp_path
         raw_keys = {number: store.keys.key(number) for number in numbers}
     slots_before = (data / "keys.bin").read_bytes()
     shutil.copytree(data, backup, ignore=shutil.ignore_patterns("keys*"))
+    assert run("backup", str(tmp_path / "backup.db"), "--data", str(data)).returncode == 0
     with Store(data) as store:
         _delete(store, gone, end + 1)
         before_checkpoint = [store.keys.key(number) for number in numbers].count(None)
@@ -158,6 +159,14 @@ def test_law_4_nothing_readable_of_a_deleted_person_is_left_in_any_file(tmp_path
         assert server.stop() == 0
     assert _hits(tmp_path, gone) == []
     _restore_and_check(tmp_path, gone, kept)
+    for folder in (data, tmp_path / "restored"):
+        verified = run("verify", "--data", str(folder))
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        done = run("export", "events", "--all-messages", "--output", "-", "--data", str(folder))
+        assert done.returncode == 0, done.stderr
+        exported = set(MARK.findall(done.stdout.encode()))
+        assert exported & _marks(gone) == set()
+        assert exported >= _marks(kept)
     print(f"\n{EVENTS} events, {DELETED} deleted of {PEOPLE}: {time.perf_counter() - started:.1f} s")
 
 
