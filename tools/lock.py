@@ -12,9 +12,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = (
-    "# Made by `make lock` from pyproject.toml; do not edit. Install with: pip install --require-hashes --no-deps -r\n"
-)
+HEADER = "# Made by `make lock` from pyproject.toml; do not edit. Install with: pip install --require-hashes --no-deps -r\n"
 
 # analytics-python asks for exactly backoff 1.10, of 2019, and the current rudder-sdk-python for at least 2.2. The part
 # of backoff that analytics-python calls (on_exception with expo) is the same in both, so that the stock SDKs can be
@@ -26,9 +24,7 @@ LOCKS = {
     "dev.txt": ["--group", "build", "--group", "dev", "--extra", "parquet", "--constraint", "requirements/run.txt"],
 }
 
-OPTIONS = (
-    "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet".split()
-)
+OPTIONS = "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet".split()
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.
 
 def message(chance: random.Random) -> bytes:
     """One invented message of the kind analytics libraries send."""
-    time = f"2026-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}T{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:11.{chance.randint(0, 999):03}Z"
+    day = f"2026-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+    time = f"{day}T{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:11.{chance.randint(0, 999):03}Z"
     kind = chance.choice(["track", "track", "track", "identify", "page"])
     found: dict[str, object] = {
         "type": kind,
