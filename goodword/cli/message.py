@@ -42,7 +42,6 @@ def show_messages(
         try:
             while True:
                 time.sleep(POLL_S)
-                store.keys.refresh()
                 while fresh := messages(store, number, LIMIT_MAX, after=seen, verdict=verdict):
                     seen = fresh[0].arrival
                     show(fresh[::-1], raw)

@@ -109,7 +109,7 @@ def load_profiles(store: Store, account: int, profile_ids: set[ProfileId]) -> di
         (store.database.ints(sorted(profile_ids)),),
     )
     found = {}
-    for number, owner, doc in rows:
+    for number, owner, doc in store.refreshed(rows):
         key = store.keys.key(number)
         if owner == account and key is not None:
             found[ProfileId(number)] = store.sealer.open_profile(key, doc)

@@ -10,14 +10,14 @@ import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 PAGE_BYTES = 4096
-CACHE_KIB = 192 * 1024
+CACHE_KIB = 128 * 1024
 WAL_PAGES_MAX = 64 * 1024 * 1024 // PAGE_BYTES
 BUSY_MS = 5_000
 
@@ -32,21 +32,28 @@ class Database:
         self.path = path
         self.readonly = readonly
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        self._connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
-        self._connection.set_busy_timeout(BUSY_MS)
         self._wal_pages = 0
         self._checkpoint_due = threading.Event()
         self._checkpoint_wanted = threading.Event()
         self._stopping = False
         self._descriptor = -1
         self._thread: threading.Thread | None = None
+        with ExitStack() as opened:  # closes them again if a later step fails
+            self._connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+            opened.callback(self._connection.close)
+            self._connection.set_busy_timeout(BUSY_MS)
+            if not readonly:
+                self._prepare()
+            self._connection.pragma("cache_size", -CACHE_KIB)
+            self._connection.pragma("temp_store", "MEMORY")
+            self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=100)
+            opened.callback(self._reader.close)
+            self._reader.set_busy_timeout(BUSY_MS)
+            self._reader.pragma("cache_size", -16 * 1024)
+            opened.pop_all()
         if not readonly:
-            self._prepare()
-        self._connection.pragma("cache_size", -CACHE_KIB)
-        self._connection.pragma("temp_store", "MEMORY")
-        self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=100)
-        self._reader.set_busy_timeout(BUSY_MS)
-        self._reader.pragma("cache_size", -16 * 1024)
+            self._thread = threading.Thread(target=self._copy_ahead, name="checkpoint", daemon=True)
+            self._thread.start()
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -56,8 +63,6 @@ class Database:
         connection.pragma("secure_delete", "ON")
         connection.pragma("wal_autocheckpoint", 0)
         connection.set_wal_hook(self._note_wal)
-        self._thread = threading.Thread(target=self._copy_ahead, name="checkpoint", daemon=True)
-        self._thread.start()
 
     def _note_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -140,13 +145,14 @@ class Database:
 
     @staticmethod
     def blobs(values: Sequence[bytes]) -> Any:
-        """A list of byte strings as one parameter of `carray(?)`."""
-        return apsw.carray(tuple(values))
+        """A list of byte strings as one parameter of `carray(?)`; an empty one is NULL, of which it makes no rows."""
+        return apsw.carray(tuple(values)) if values else None
 
     @staticmethod
     def ints(values: Iterable[int]) -> Any:
-        """A list of integers as one parameter of `carray(?)`."""
-        return apsw.carray(array("q", values))
+        """A list of integers as one parameter of `carray(?)`; an empty one is NULL, of which it makes no rows."""
+        packed = array("q", values)
+        return apsw.carray(packed) if packed else None
 
     def close(self) -> None:
         """End the checkpoint thread and both connections; the log is emptied into the file where that is possible."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,7 @@ from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
-from goodword.storage.sqlite import Database, DatabaseError
+from goodword.storage.sqlite import Database, DatabaseError, Row
 
 DATABASE_FILE = "goodword.db"
 LOCK_FILE = "lock"
@@ -99,11 +99,14 @@ class Store:
                 self.tombstones_applied = applied
         highest = next(iter(database.load("SELECT coalesce(max(id), 0) FROM profile")))[0]
         if highest > self.keys.allocated:
+            self.keys.refresh()  # the server may have handed out more since a reader opened them
+        if highest > self.keys.allocated:
             raise OldKeyStore
         self.load_accounts()
         folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
         for kind, bucket, upto in database.load("SELECT kind, bucket, upto FROM fold"):
-            folded[kind][bucket] = upto
+            if kind in folded:
+                folded[kind][bucket] = upto
         self.messages = fold.MessageIds(database, folded[fold.MESSAGES])
         self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
         fold.replay(database, self.messages, self.people)
@@ -176,6 +179,12 @@ class Store:
         """The hash a message id is stored under, which is also its event's id."""
         return self._memo.get((account, message_id)) or self.sealer.hash(account, "m" + message_id)
 
+    def refreshed(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows that were read, once a readonly store knows of every key handed out before, and destroyed, by then."""
+        read = list(rows)
+        self.keys.refresh()
+        return read
+
     def reserve_profile_id(self) -> int:
         """The next unused profile number; the same one until it is used. Errors: OSError when the disk is full."""
         if self._reserved is None:
@@ -247,9 +256,10 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self.database.close()
-        self.keys.close()
-        self._unlock()
+        with ExitStack() as opened:  # each, whatever becomes of the others
+            opened.callback(self._unlock)
+            opened.callback(self.keys.close)
+            opened.callback(self.database.close)
 
     def _unlock(self) -> None:
         if self._lock >= 0:

@@ -149,6 +149,7 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "rows of no account": (lambda c, s: c.execute("UPDATE tally SET account_id = 7"), "tally: rows of account 7"),
     "an index folded past the log": (lambda c, s: c.execute("UPDATE fold SET upto = 5000 WHERE bucket = 0"), "the log ends at"),
     "a bucket that is none": (lambda c, s: c.execute("INSERT INTO fold VALUES (0, 300, 0)"), "no bucket"),
+    "a bucket of an unknown kind": (lambda c, s: c.execute("INSERT INTO fold VALUES (7, 3, 0)"), "no bucket 3 of kind 7"),
     "more message ids than on record": (lambda c, s: c.execute("UPDATE message_partition SET rows = 0"), "on record"),
 }  # fmt: skip
 

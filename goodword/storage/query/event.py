@@ -135,7 +135,7 @@ def _rows(store: Store, account: int, arrivals: Sequence[int], wanted: EventFilt
         f" WHERE e.flags & {IS_EVENT} <> 0{duplicates}",
         (store.database.ints(arrivals), account),
     )
-    return sorted(rows, key=lambda row: int(row[0]), reverse=True)
+    return sorted(store.refreshed(rows), key=lambda row: int(row[0]), reverse=True)
 
 
 def _opened(store: Store, row: tuple[Any, ...]) -> StoredEvent | None:

@@ -12,7 +12,7 @@ from goodword.core.money import write_money
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import Millis, write_time
 from goodword.storage.load import load_profiles
-from goodword.storage.query.message import BATCH, COLUMNS, as_json, data_key, opened
+from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened
 from goodword.storage.rows import split_body
 from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
@@ -115,8 +115,7 @@ def export_events(
     )
     while last < end:
         values = (last, end, account, since if since is not None else 0, until if until is not None else 1 << 62, EXPORT_BATCH)
-        store.keys.refresh()
-        rows = store.database.read(sql, values)
+        rows = store.refreshed(store.database.read(sql, values))
         last = rows[-1][0] if len(rows) == EXPORT_BATCH else end
         yield last, _exported(store, account, rows)
 
@@ -136,7 +135,7 @@ def _exported(store: Store, account: int, rows: list[Row]) -> list[dict[str, Any
 
 def _exported_row(store: Store, row: Row, person: int) -> dict[str, Any]:
     arrival, hash16, profile_id, kind, name, at, received_at, flags, duplicate_of, amount, currency, sealed = row
-    key = data_key(store, profile_id)
+    key = store.keys.key(profile_id)
     notes: tuple[str, ...] = ()
     body = b""
     if key is not None:

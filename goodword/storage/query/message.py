@@ -84,7 +84,7 @@ def message(store: Store, account: int, arrival: int) -> LoggedMessage | None:
 
 def opened(store: Store, account: int, rows: Iterable[Row]) -> list[LoggedMessage]:
     """Rows of `event` (COLUMNS) as lines of the log, decrypted where the person's key lives."""
-    rows = list(rows)
+    rows = store.refreshed(rows)
     names = event_ids(store, account, (row[8] for row in rows if row[8] is not None))
     lines = []
     for arrival, hash16, profile_id, kind, name, at, received_at, flags, duplicate_of, amount, currency, sealed in rows:
@@ -92,22 +92,13 @@ def opened(store: Store, account: int, rows: Iterable[Row]) -> list[LoggedMessag
         line.profile_id, line.flags, line.amount, line.currency = profile_id, flags, amount, currency
         if duplicate_of is not None:
             line.verdict, line.duplicate_of = "duplicate", names.get(duplicate_of, "")
-        key = data_key(store, profile_id)
+        key = store.keys.key(profile_id)
         if key is None:
             line.name, line.is_deleted = None, True
         else:
             line.notes, line.body = split_body(store.sealer.open_body(key, sealed))
         lines.append(line)
     return lines
-
-
-def data_key(store: Store, profile_id: int) -> bytes | None:
-    """A person's data key, None when it was destroyed; a reader looks again for one handed out since it looked last."""
-    key = store.keys.key(profile_id)
-    if key is None and store.keys.destroyed_at(profile_id) is None:
-        store.keys.refresh()
-        key = store.keys.key(profile_id)
-    return key
 
 
 def _receipts(store: Store, account: int, rows: list[Row]) -> Iterator[LoggedMessage]:

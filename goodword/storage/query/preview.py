@@ -14,7 +14,6 @@ from goodword.core.message import Message, Rejection, clean_name, parse
 from goodword.core.money import write_money
 from goodword.core.profile import ProfileId
 from goodword.storage.load import load_profiles
-from goodword.storage.query.message import data_key
 from goodword.storage.rows import split_body
 from goodword.storage.store import Store
 
@@ -73,11 +72,11 @@ def preset(name: str) -> dict[str, EventMapping] | None:
 
 def preview(store: Store, account: int, settings: Settings, last: int = 1000) -> Preview:
     """The newest `last` events of an account (LAST_MAX), each read anew under draft settings, by the name as sent."""
-    rows = store.database.read(
+    sql = (
         "SELECT arrival, hash, profile_id, type, name, received_at, flags, amount, currency, body, duplicate_of FROM event"
-        " WHERE account_id = ? AND type = ? AND flags & ? ORDER BY arrival DESC LIMIT ?",
-        (account, TRACK, IS_EVENT, max(0, min(last, LAST_MAX))),
+        " WHERE account_id = ? AND type = ? AND flags & ? ORDER BY arrival DESC LIMIT ?"
     )
+    rows = store.refreshed(store.database.read(sql, (account, TRACK, IS_EVENT, max(0, min(last, LAST_MAX)))))
     looking = _Looking(store, account, settings)
     for start in range(len(rows), 0, -BATCH):
         looking.take(rows[max(0, start - BATCH) : start][::-1])
@@ -99,7 +98,7 @@ class _Looking:
         """Look at some rows."""
         read: list[tuple[tuple[Any, ...], Understood, NamePreview]] = []
         for row in rows:
-            key = data_key(self.store, row[2])
+            key = self.store.keys.key(row[2])
             if key is None:
                 self.deleted += 1
                 continue
