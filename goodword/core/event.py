@@ -96,7 +96,9 @@ def understand(message: Message, settings: Settings) -> Understood | Rejection:
     elif kind == "alias":
         understood = Understood(message, "", _alias_keys(message))
     else:
-        understood = Understood(message, message.name, _own_keys(message), flags=IS_EVENT if settings.stores_pages else 0)
+        # a page's name may be its title, which may name a person: it is kept only where the account asks for pages
+        kept = settings.stores_pages
+        understood = Understood(message, message.name if kept else "", _own_keys(message), flags=IS_EVENT if kept else 0)
     if not understood.keys and understood.claim is None:
         return Rejection("missing_id", "The message names nobody: send a userId, an anonymousId or an email.", message.message_id)
     if message.from_browser:
