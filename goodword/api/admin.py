@@ -1,4 +1,4 @@
-"""The admin API, `/admin/...`: the message log, settings, previews of mappings, keys and counts of the key's own account.
+"""The admin API, `/admin/...`: the message log, settings, previews of mappings, keys, deletions and counts of the key's own account.
 
 Reading takes the server scope, changing the admin scope. Errors carry `code` and `message`.
 """
@@ -26,6 +26,7 @@ from goodword.core.message import clean_name
 from goodword.core.money import read_currency
 from goodword.core.times import write_time
 from goodword.engine import Overloaded, Unavailable
+from goodword.storage.query import erasure as deletions
 from goodword.storage.query import message as log
 from goodword.storage.query import preview as previews
 from goodword.storage.query import stats as counts
@@ -253,6 +254,13 @@ async def get_stats(call: Call) -> dict[str, Any]:
     return answer
 
 
+async def list_erasures(call: Call) -> list[dict[str, Any]]:
+    """`GET /admin/erasures`: read beside the server's other work."""
+    limit, offset = call.number("limit", LIMIT_DEFAULT, 1, LIMIT_MAX), call.number("offset", 0, 0, 1 << 62)
+    found = await asyncio.to_thread(deletions.erasures, call.intake.store, call.key.account, limit, offset)
+    return [deletions.as_json(erasure) for erasure in found]
+
+
 class Endpoint(Struct):
     """A row of the table: what it is, what it takes, and who answers."""
 
@@ -303,6 +311,15 @@ ENDPOINTS = [
     _endpoint("POST", "/admin/keys", Right.MANAGE, create_key, KeyAnswer, "Make a key; it is shown once", body=KeyRequest),
     _endpoint(
         "DELETE", "/admin/keys/{id}", Right.MANAGE, revoke_key, KeyAnswer, "End a key at once", path_words={"id": "The key's id."}
+    ),
+    _endpoint(
+        "GET", "/admin/erasures", Right.READ, list_erasures, list[dict[str, Any]], "The log of deletions, newest first",
+        description="Of each its id, time, how many profiles and look-up keys, and whether they are suppressed. Whether the profiles' data"
+        " keys are destroyed is what `goodword verify` checks.",
+        query=(
+            Parameter("limit", "How many.", _LIMIT),
+            Parameter("offset", "How many of the newest to pass over.", {"type": "integer", "minimum": 0, "default": 0}),
+        ),
     ),
     _endpoint(
         "GET", "/admin/stats", Right.READ, get_stats, dict[str, Any], "Counts of the account",

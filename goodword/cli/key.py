@@ -14,7 +14,7 @@ from rich.table import Table
 from goodword import config
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import new_id
-from goodword.cli.connection import Data, account_number, engine_of, fail, failing_clearly, folder, reader_of
+from goodword.cli.connection import AccountId, Data, account_number, engine_of, existing_account, fail, failing_clearly, folder, reader_of
 from goodword.cli.progress import progress
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey, RevokeKey
@@ -26,14 +26,14 @@ from goodword.storage.keys import parse_master
 from goodword.storage.store import DATABASE_FILE, Missing, Store
 
 cli = typer.Typer(help="API keys.", no_args_is_help=True)
-AccountId = Annotated[str, typer.Option(help="Account; one that does not exist is made.")]
+NewAccountId = Annotated[str, typer.Option("--account", help="Account; one that does not exist is made.")]
 
 
 @cli.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for, such as `segment` or `website`.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; may be given more than once.")] = None,
-    account: AccountId = "default",
+    account: NewAccountId = "default",
     signing_secret: Annotated[str, typer.Option(help="Shared secret that requests must be signed with (X-Signature), besides.")] = "",
     data: Data = None,
 ) -> None:
@@ -73,8 +73,11 @@ def revoke(
     data: Data = None,
 ) -> None:
     """End a key at once."""
-    with failing_clearly(), engine_of(folder(data)) as engine:
-        outcome = engine.execute([RevokeKey(account_number(engine, account), key)])[0]
+    directory = folder(data)
+    with failing_clearly():
+        number = existing_account(directory, account).number
+        with engine_of(directory) as engine:
+            outcome = engine.execute([RevokeKey(number, key)])[0]
     if outcome.verdict == "refused":
         fail(outcome.reason)
     typer.echo(f"Revoked {outcome.value} key(s).", err=True)

@@ -38,7 +38,6 @@ class Erase(Struct, frozen=True, tag=True, tag_field="command"):
     keys: tuple[IdentityKey, ...] = ()
     profile_id: ProfileId | None = None
     erasure_id: str = ""
-    note: str = ""
     suppress: bool = False
 
 

@@ -97,7 +97,6 @@ class Erased(Struct, frozen=True):
     at: Millis
     barrier_at: Millis
     is_suppressed: bool
-    note: str
 
 
 class KeysUsed(Struct, frozen=True):

@@ -10,9 +10,7 @@ from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import FOREVER, Millis
 
 
-def erase(
-    facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, erasure_id: str, note: str, suppress: bool, now: Millis
-) -> Decision:
+def erase(facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, erasure_id: str, suppress: bool, now: Millis) -> Decision:
     """Delete the profiles these keys find, all merged into them included; an unknown person succeeds and creates nothing.
 
     Every key of theirs, and every key asked for, keeps a barrier: messages up to `now` about it are dropped, or all of them
@@ -35,7 +33,7 @@ def erase(
     for key in barred:
         owner = facts.owners.get(key)
         records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else barriers.get(key, 0))))
-    records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress, note))
+    records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress))
     return Decision(Outcome("done", value=len(profiles)), records)
 
 

@@ -55,6 +55,25 @@ def test_a_deleted_persons_messages_are_not_shown(server: Server, reader: str) -
     assert server.ask("GET", "/admin/messages/1", secret=reader)[1]["understood"] is None
 
 
+def test_the_log_of_deletions_is_paged_newest_first(server: Server, reader: str) -> None:
+    assert server.ask("GET", "/admin/erasures", secret=reader) == (200, [])
+    first = server.ask("POST", "/v4/erasures", {"email": "jane@example.com", "note": "ticket 7"})[1]
+    assert first["note"] == "ticket 7"
+    server.ask("POST", "/segment", {"type": "delete", "userId": "u-2"})
+    last = server.ask("POST", "/v4/erasures", {"partner_user_id": "stranger", "suppress": True})[1]
+    status, said = server.ask("GET", "/admin/erasures", secret=reader)
+    assert status == 200
+    assert [(line["id"], line["profiles"], line["keys"], line["suppressed"]) for line in said] == [
+        (last["id"], 0, 1, True), (said[1]["id"], 1, 1, False), (first["id"], 1, 2, False),
+    ]  # fmt: skip
+    assert "ticket" not in json.dumps(said)
+    assert said == json.loads(run("erasures", "--json", "--data", server.data).stdout)
+    assert server.ask("GET", "/admin/erasures?limit=1&offset=1", secret=reader) == (200, said[1:2])
+    assert server.ask("GET", "/admin/erasures?offset=3", secret=reader) == (200, [])
+    for wrong in ("limit=0", "limit=1001", "offset=-1", "offset=x"):
+        assert server.ask("GET", f"/admin/erasures?{wrong}", secret=reader)[0] == 400
+
+
 def test_settings_are_read_and_replaced(server: Server) -> None:
     wanted = {
         "unmapped_traits": "ignore", "default_scope": "CLIENT", "stores_pages": True, "currency": "EUR",
@@ -120,9 +139,11 @@ def test_no_account_sees_anothers(server: Server) -> None:
     assert server.ask("GET", "/admin/messages", secret=other)[1]["messages"] == []
     assert server.ask("GET", "/admin/messages/1", secret=other)[0] == 404
     assert server.ask("GET", "/admin/stats", secret=other)[1]["profiles"] == 0
+    server.ask("POST", "/v4/erasures", {"partner_user_id": "stranger"})
+    assert server.ask("GET", "/admin/erasures", secret=other) == (200, [])
     assert [key["name"] for key in server.ask("GET", "/admin/keys", secret=other)[1]] == ["other"]
     assert server.ask("DELETE", "/admin/keys/test", secret=other)[0] == 404
     ingest = run("key", "create", "web", "--scope", "ingest", "--data", server.data).stdout.strip()
-    for path in ("/admin/messages", "/admin/messages/1", "/admin/stats", "/admin/settings", "/admin/keys"):
+    for path in ("/admin/messages", "/admin/messages/1", "/admin/stats", "/admin/settings", "/admin/keys", "/admin/erasures"):
         assert server.ask("GET", path, secret=ingest)[0] == 403
         assert server.ask("GET", path, secret="wrong")[0] == 401

@@ -33,9 +33,24 @@ def test_a_wrong_account_or_setting_is_one_clear_line(filled: Path, arguments: t
     assert done.stderr.count("\n") == 1
 
 
+def test_only_making_a_key_makes_an_account(filled: Path, tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "lines.jsonl", MESSAGES)
+    for command in (
+        ("key", "revoke", "test"), ("event", "list"), ("event", "map", "a", "b"), ("event", "map", "a", "b", "--dry-run"),
+        ("event", "unmap", "a"), ("event", "preview", "a", "b"), ("erase", "--user-id", "u-1"), ("erasures",), ("import", lines),
+        ("unsuppress", "--user-id", "u-1"), ("export", "person", "--user-id", "u-1"), ("export", "events", "-o", "-"), ("messages",),
+    ):  # fmt: skip
+        done = run(*command, "--account", "typo", "--data", filled, check=False)
+        assert (done.returncode, done.stdout) == (1, ""), command
+        assert done.stderr == "goodword: There is no account `typo`. `goodword account list` shows those there are.\n"
+    for command in (("account", "show", "typo"), ("account", "set", "typo", "--currency", "EUR")):
+        assert run(*command, "--data", filled, check=False).returncode == 1
+    assert [account["id"] for account in json.loads(run("account", "list", "--json", "--data", filled).stdout)] == ["default"]
+
+
 def test_no_command_makes_a_data_folder_by_accident(tmp_path: Path) -> None:
     for command in (("stats",), ("erase", "--user-id", "x"), ("messages",), ("verify",), ("export", "person", "--id", "1"), ("backup", "x"),
-                    ("event", "list"), ("key", "rotate-master"), ("key", "list")):  # fmt: skip
+                    ("event", "list"), ("key", "rotate-master"), ("key", "list"), ("key", "revoke", "x"), ("erasures",)):  # fmt: skip
         done = run(*command, "--data", tmp_path / "none", check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("goodword: There is no Goodword data")
@@ -92,18 +107,28 @@ def test_event_map_takes_effect_and_unmap_ends_it(anyhow: Path, tmp_path: Path) 
 
 def test_erase_deletes_and_says_how_many(anyhow: Path) -> None:
     done = run("erase", "--email", " JANE@example.com ", "--data", anyhow)
-    assert done.stdout == "Deleted 1 profile.\n"
+    said, erasure = done.stdout.split(" Erasure: ")
+    assert said == "Deleted 1 profile."
     assert "jane" not in (done.stdout + done.stderr).lower()
-    assert run("erase", "--user-id", "u-1", "--data", anyhow).stdout == "Deleted 0 profiles.\n"
+    again = run("erase", "--user-id", "u-1", "--suppress", "--data", anyhow).stdout
+    assert again.startswith("Deleted 0 profiles. What comes later is dropped. Erasure: ")
+    log = json.loads(run("erasures", "--json", "--data", anyhow).stdout)
+    assert [(line["id"], line["profiles"], line["keys"], line["suppressed"]) for line in log] == [
+        (again.split()[-1], 0, 1, True), (erasure.strip(), 1, 2, False),
+    ]  # fmt: skip
+    assert log[0]["time"] >= log[1]["time"] > "2026"
+    table = run("erasures", "--data", anyhow).stdout
+    assert table.index(log[0]["id"]) < table.index(log[1]["id"])
     assert run("export", "person", "--user-id", "u-1", "--data", anyhow, check=False).stderr == "goodword: Nobody is known by this.\n"
-    log = run("messages", "--raw", "--json", "--data", anyhow).stdout
-    assert "jane" not in log.lower()
-    assert "Order" not in log
-    assert sum(line.get("deleted", False) for line in map(json.loads, log.splitlines())) == 3
+    messages = run("messages", "--raw", "--json", "--data", anyhow).stdout
+    assert "jane" not in messages.lower()
+    assert "Order" not in messages
+    assert sum(line.get("deleted", False) for line in map(json.loads, messages.splitlines())) == 3
 
 
 def test_suppression_drops_what_comes_until_it_is_lifted(anyhow: Path, tmp_path: Path) -> None:
-    run("erase", "--user-id", "u-1", "--suppress", "--note", "ticket 7", "--data", anyhow)
+    run("erase", "--user-id", "u-1", "--suppress", "--data", anyhow)
+    assert run("erase", "--user-id", "u-1", "--note", "ticket 7", "--data", anyhow, check=False).returncode == 2  # nothing keeps a note
     again = write_lines(tmp_path / "again.jsonl", [{"type": "identify", "userId": "u-1", "messageId": "a1"}])
     assert "1 dropped" in run("import", again, "--data", anyhow).stderr
     assert json.loads(run("stats", "--json", "--data", anyhow).stdout)["accounts"][0]["suppressed_keys"] >= 1

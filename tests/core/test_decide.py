@@ -156,11 +156,11 @@ def test_a_deletion_reaches_every_key_and_number_and_membership() -> None:
     for said in (about(device="d"), about(email="j@x.com"), about("u"), about("u", "j@x.com", "d")):
         world.say(said)
     world.say({"type": "track", "event": "Audience Entered", "properties": {"audience_key": "vip"}, "userId": "u", "messageId": "a"})
-    outcome = do(world, c.Erase(1, (key("uu"),), erasure_id="e", note="asked"))
+    outcome = do(world, c.Erase(1, (key("uu"),), erasure_id="e"))
     assert (outcome.verdict, outcome.value) == ("done", 1)
     erased = world.erased[0]
     assert (set(erased.profile_ids), set(erased.keys)) == ({1, 2, 3}, {"uu", "ej@x.com", "ad"})
-    assert (erased.audiences, erased.note, erased.at, erased.barrier_at) == ((("vip", 3),), "asked", NOW, NOW)
+    assert (erased.audiences, erased.erasure_id, erased.at, erased.barrier_at) == ((("vip", 3),), "e", NOW, NOW)
     assert (world.of().profiles, world.members[1], world.of().merged) == ({}, set(), {})
     assert all(owner is not None and owner.profile_id is None for owner in world.of().owners.values())
 

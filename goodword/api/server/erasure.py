@@ -17,7 +17,8 @@ from goodword.storage.query import person as people
 
 
 class ErasureRequest(Struct):
-    """Whom to delete, by either or both. `suppress` also drops all that comes about them later. `note` is not kept."""
+    """Whom to delete, by either or both. `suppress` also drops all that comes about them later. `note` is
+    repeated in the answer and not stored."""
 
     email: str | None = None
     partner_user_id: str | int | None = None
@@ -56,6 +57,7 @@ ENDPOINTS: list[Endpoint] = [
         "POST", "/v4/erasures", "Privacy", "Delete a person", erase, Right.DELETE, ErasureAnswer, body=ErasureRequest,
         description="Everything held about the person, and about people merged into them, is gone when this is answered. Messages older"
         " than the deletion are dropped from then on; newer ones make a new person, unless `suppress`. Nobody found is success too."
-        " `invalid_key_value`: no e-mail address.",
+        " `note` is repeated in the answer and not stored: file it with the answer's `id`, under which `GET /admin/erasures` lists the"
+        " deletion. `invalid_key_value`: no e-mail address.",
     ),
 ]  # fmt: skip
