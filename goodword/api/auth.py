@@ -35,7 +35,7 @@ def may(key: Key, right: Right) -> bool:
 
 def is_browser_key(key: Key) -> bool:
     """Whether a key may stand in a public page, so that what it says is a claim anyone can make."""
-    return all(scope is Scope.INGEST for scope in key.scopes)
+    return key.scopes[0] is Scope.INGEST and all(scope is Scope.INGEST for scope in key.scopes)
 
 
 def read_authorization(header: bytes) -> str | None:

@@ -14,7 +14,8 @@ from goodword.storage.sqlite import Database
 MESSAGES, PEOPLE = 0, 1
 BUCKETS = 256
 WAITING_MAX = 150_000
-PARTITION_ROWS_MAX = 2_000_000
+SLICE_ROWS = 2_000
+PARTITION_ROWS_MAX = 4_000_000
 KEPT_MS = 31 * 24 * 3600 * 1000
 _PROBES = Struct("<xIxI").unpack_from
 _ACCOUNT_BITS = 24
@@ -22,35 +23,28 @@ _ACCOUNT_MASK = (1 << _ACCOUNT_BITS) - 1
 
 
 class Filter:
-    """A Bloom filter of two probes over 16-byte hashes: `False` means never added. 16 bits a key keep false hits near 1 %."""
+    """A Bloom filter of two probes over the 16-byte hashes of one partition: not found means never added.
 
-    def __init__(self, keys_max: int) -> None:
-        bits = 1 << max(20, (keys_max * 16 - 1).bit_length())
-        self.keys_max = bits // 16
-        self.count = 0
-        self._mask = bits - 1
-        self._bits = bytearray(bits // 8)
+    16 bits a key keep false hits near 1 %. All filters have the same size, so that a hash is probed at the same two bits of each.
+    """
+
+    def __init__(self, bits: bytes | None = None) -> None:
+        self.bits = bytearray(bits or filter_bytes())
 
     def add(self, hashes: Iterable[bytes]) -> None:
         """Add hashes."""
-        bits, mask = self._bits, self._mask
-        count = 0
+        bits, mask = self.bits, len(self.bits) * 8 - 1
         for hash16 in hashes:
             first, second = _PROBES(hash16)
             first &= mask
             second &= mask
             bits[first >> 3] |= 1 << (first & 7)
             bits[second >> 3] |= 1 << (second & 7)
-            count += 1
-        self.count += count
 
-    def may_have(self, hash16: bytes) -> bool:
-        """Whether the hash may have been added."""
-        first, second = _PROBES(hash16)
-        bits, mask = self._bits, self._mask
-        first &= mask
-        second &= mask
-        return bool(bits[first >> 3] & (1 << (first & 7)) and bits[second >> 3] & (1 << (second & 7)))
+
+def filter_bytes() -> int:
+    """The size of a partition's filter: a power of two, at least 128 KiB."""
+    return 1 << max(17, (PARTITION_ROWS_MAX * 2 - 1).bit_length())
 
 
 class Folding:
@@ -86,11 +80,29 @@ class MessageIds(Folding):
         self._database = database
         self._buckets: list[dict[bytes, int]] = [{} for _ in range(BUCKETS)]
         self.partitions: dict[int, int] = dict(database.load("SELECT number, rows FROM message_partition ORDER BY number"))
-        self.filter: Filter | None = None if self.partitions else Filter(1 << 20)
+        self.filters: dict[int, Filter | None] = dict.fromkeys(self.partitions)
         self._folded_rows = 0
         self._folded_meanwhile: list[bytes] | None = None
         self._new_partition: int | None = None
         self._dropped: list[int] = []
+
+    def load_filters(self) -> None:
+        """Read the filters that were kept whole; one that rows were added to since (kill -9) is left to be built anew."""
+        rows = self._database.load(
+            "SELECT number, bits FROM message_partition WHERE bits_rows = rows AND length(bits) = ?", (filter_bytes(),)
+        )
+        for number, bits in rows:
+            self.filters[number] = Filter(bits)
+
+    def keep_filter(self, number: int) -> None:
+        """Keep a partition's filter with its rows; part of the caller's transaction."""
+        kept = self.filters.get(number)
+        if kept is not None:
+            self._database.write("UPDATE message_partition SET bits = ?, bits_rows = rows WHERE number = ?", (bytes(kept.bits), number))
+
+    def forget_filters(self) -> None:
+        """Look every id up in the tables themselves, from now on."""
+        self.filters = dict.fromkeys(self.partitions)
 
     def add(self, hash16: bytes, arrival: int, account: int) -> None:
         """Remember a stored message."""
@@ -100,24 +112,24 @@ class MessageIds(Folding):
     def find(self, hashes: list[bytes]) -> dict[bytes, int]:
         """The arrivals of those hashes that were stored."""
         found: dict[bytes, int] = {}
-        probed = []
-        buckets, may_have = self._buckets, self.filter.may_have if self.filter is not None else None
+        buckets, mask = self._buckets, filter_bytes() * 8 - 1
+        probed: dict[int, list[bytes]] = {number: [] for number in self.filters}
+        filters = [(probed[number].append, kept.bits if kept is not None else None) for number, kept in self.filters.items()]
         for hash16 in hashes:
             packed = buckets[hash16[0]].get(hash16)
             if packed is not None:
                 found[hash16] = packed >> _ACCOUNT_BITS
-            elif may_have is None or may_have(hash16):
-                probed.append(hash16)
-        if probed:
-            probed.sort()
-            values = self._database.blobs(probed)
-            for number in self.partitions:
-                found.update(
-                    self._database.load(
-                        f"SELECT m.hash, m.arrival FROM carray(?) k CROSS JOIN message_{number} m ON m.hash = k.value",
-                        (values,),
-                    )
-                )
+                continue
+            first, second = _PROBES(hash16)
+            first &= mask
+            second &= mask
+            for probe, bits in filters:
+                if bits is None or (bits[first >> 3] & 1 << (first & 7) and bits[second >> 3] & 1 << (second & 7)):
+                    probe(hash16)
+        for number, wanted in probed.items():
+            if wanted:
+                sql = f"SELECT m.hash, m.arrival FROM carray(?) k CROSS JOIN message_{number} m ON m.hash = k.value"
+                found.update(self._database.load(sql, (self._database.blobs(sorted(wanted)),)))
         return found
 
     def fold(self, upto: int, now: int) -> None:
@@ -128,7 +140,9 @@ class MessageIds(Folding):
         database = self._database
         number = max(self.partitions, default=0)
         if not self.partitions or self.partitions[number] >= PARTITION_ROWS_MAX:
+            self.keep_filter(number)
             number += 1
+            self.filters[number] = Filter()
             self._new_partition = number
             database.write(
                 f"CREATE TABLE message_{number} (hash BLOB NOT NULL, account_id INTEGER NOT NULL, arrival INTEGER NOT NULL,"
@@ -143,12 +157,13 @@ class MessageIds(Folding):
                 f"INSERT INTO message_{number} VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(hash16, packed & _ACCOUNT_MASK, packed >> _ACCOUNT_BITS) for hash16, packed in entries],
             )
-            if self.filter is not None:
-                self.filter.add(hash16 for hash16, _ in entries)
+            kept = self.filters[number]
+            if kept is not None:
+                kept.add(hash16 for hash16, _ in entries)
             if self._folded_meanwhile is not None:
                 self._folded_meanwhile.extend(hash16 for hash16, _ in entries)
         database.write(
-            "INSERT INTO message_partition VALUES (?, ?, ?)"
+            "INSERT INTO message_partition (number, rows, last_at) VALUES (?, ?, ?)"
             " ON CONFLICT (number) DO UPDATE SET rows = rows + excluded.rows, last_at = excluded.last_at",
             (number, rows, now),
         )
@@ -173,36 +188,36 @@ class MessageIds(Folding):
             self.partitions[newest] = self.partitions.get(newest, 0) + self._folded_rows
         for number in self._dropped:
             self.partitions.pop(number, None)
-        self.undone()
+            self.filters.pop(number, None)
+        self._settled()
 
     def undone(self) -> None:
         """The transaction that folded was undone: nothing has moved."""
+        if self._new_partition is not None:
+            self.filters.pop(self._new_partition)
+        self._settled()
+
+    def _settled(self) -> None:
         self._folding, self._folded_rows, self._new_partition, self._dropped = [], 0, None, []
 
     def needs_filter(self) -> bool:
-        """Whether the filter is missing or too small for what is stored."""
-        return self.filter is None or self.filter.count > self.filter.keys_max
+        """Whether a partition's filter is missing."""
+        return None in self.filters.values()
 
     def rebuild(self) -> Iterator[None]:
-        """Build the filter anew, a slice a step. Rows folded meanwhile into what was read already are added at the end."""
-        fresh = Filter(max(sum(self.partitions.values()) * 3 // 2, 1 << 20))
-        self._folded_meanwhile = []
-        for number in list(self.partitions):
-            last = b""
-            while number in self.partitions:
-                rows = [
-                    row[0]
-                    for row in self._database.read(f"SELECT hash FROM message_{number} WHERE hash > ? ORDER BY hash LIMIT 2000", (last,))
-                ]
-                if not rows:
-                    break
+        """Build missing filters, a slice of a partition a step. Rows folded meanwhile into what was read already are added at the end."""
+        for number in [number for number, kept in self.filters.items() if kept is None]:
+            fresh, last = Filter(), b""
+            self._folded_meanwhile = []
+            sql = f"SELECT hash FROM message_{number} WHERE hash > ? ORDER BY hash LIMIT {SLICE_ROWS}"
+            while number in self.partitions and (rows := [hash16 for (hash16,) in self._database.read(sql, (last,))]):
                 fresh.add(rows)
                 last = rows[-1]
                 yield
-        fresh.add(self._folded_meanwhile or ())
-        self._folded_meanwhile = None
-        fresh.count = sum(self.partitions.values())
-        self.filter = fresh
+            fresh.add(self._folded_meanwhile)
+            self._folded_meanwhile = None
+            if number in self.filters:
+                self.filters[number] = fresh
 
 
 class PersonEvents(Folding):

@@ -20,6 +20,7 @@ PAGE_BYTES = 4096
 CACHE_KIB = 128 * 1024
 WAL_PAGES_MAX = 64 * 1024 * 1024 // PAGE_BYTES
 BUSY_MS = 5_000
+READ_AHEAD_BYTES = 4 * 1024 * 1024
 
 Row = tuple[Any, ...]
 DatabaseError = apsw.Error
@@ -73,6 +74,10 @@ class Database:
     def _copy_ahead(self) -> None:
         """The checkpoint thread: copy what is committed, sync the file, then ask the writer to end the checkpoint."""
         connection: apsw.Connection | None = None
+        with suppress(OSError):
+            # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+            self._read_ahead(self._descriptor)
         while True:
             self._checkpoint_wanted.wait()
             self._checkpoint_wanted.clear()
@@ -84,7 +89,6 @@ class Database:
                     connection.set_busy_timeout(BUSY_MS)
                     connection.pragma("synchronous", "FULL")
                 if self._descriptor < 0:
-                    # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
                     self._descriptor = os.open(self.path, os.O_RDONLY)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 os.fdatasync(self._descriptor)
@@ -93,6 +97,16 @@ class Database:
             self._checkpoint_due.set()
         if connection is not None:
             connection.close()
+
+    def _read_ahead(self, descriptor: int) -> None:
+        """After a start, ask for the file in order, so that the first messages need not wait for a slow disk page by page."""
+        size = os.fstat(descriptor).st_size
+        if not hasattr(os, "posix_fadvise") or size > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2:
+            return
+        for start in range(0, size, READ_AHEAD_BYTES):
+            if self._stopping or self._checkpoint_wanted.is_set():
+                return
+            os.posix_fadvise(descriptor, start, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
     def tidy(self) -> None:
         """Between two groups: end a checkpoint that the thread has prepared."""

@@ -108,6 +108,8 @@ class Store:
             if kind in folded:
                 folded[kind][bucket] = upto
         self.messages = fold.MessageIds(database, folded[fold.MESSAGES])
+        if not self.readonly:
+            self.messages.load_filters()
         self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
         fold.replay(database, self.messages, self.people)
         arrivals = list(database.load("SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"))
@@ -260,6 +262,18 @@ class Store:
             opened.callback(self._unlock)
             opened.callback(self.keys.close)
             opened.callback(self.database.close)
+            opened.callback(self._keep_filter)
+
+    def _keep_filter(self) -> None:
+        """Spare the next start the building of the newest filter."""
+        if self.readonly or not self.messages.partitions:
+            return
+        try:
+            self.database.begin()
+            self.messages.keep_filter(max(self.messages.partitions))
+            self.database.commit()
+        except DatabaseError:
+            self.database.rollback()
 
     def _unlock(self) -> None:
         if self._lock >= 0:

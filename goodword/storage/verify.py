@@ -158,7 +158,7 @@ class _Verifying:
         self.messages = fold.MessageIds(self.database, folded[fold.MESSAGES])
         self.people = fold.PersonEvents(self.database, folded[fold.PEOPLE])
         fold.replay(self.database, self.messages, self.people)
-        self.messages.filter = None  # every id is looked for in the tables themselves
+        self.messages.forget_filters()  # every id is looked for in the tables themselves
         for number, rows in self.messages.partitions.items():
             if (count := self._count(f"message_{number}")) > rows:
                 yield f"message_{number} has {count} rows; {rows} are on record."

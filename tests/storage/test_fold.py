@@ -176,7 +176,8 @@ def test_the_filter_is_rebuilt_while_folding_goes_on(tmp_path: Path) -> None:
     with Store(data) as store:
         _take(store, range(9_000), size=300)
     with Store(data) as store:
-        assert store.messages.needs_filter(), "after a start the tables are probed"
+        store.messages.forget_filters()
+        assert store.messages.needs_filter(), "the tables are probed"
         _check(store, range(9_000))
         sent = 9_000
         steps = 0
@@ -186,36 +187,56 @@ def test_the_filter_is_rebuilt_while_folding_goes_on(tmp_path: Path) -> None:
             sent += 400
             _check(store, range(sent))
         assert steps > 5
-        assert store.messages.filter, "it is used from now on"
+        assert not store.messages.needs_filter(), "they are used from now on"
         _check(store, range(sent))
         _take(store, range(sent, sent + 1_000))
         _check(store, range(sent + 1_000))
         assert not store.messages.needs_filter()
 
 
-def test_a_filter_that_has_grown_too_small_is_replaced(tmp_path: Path) -> None:
-    with Store(tmp_path / "data") as store:
-        store.messages.filter = Filter(1)
-        store.messages.filter.keys_max = 600
-        _take(store, range(500))
-        assert not store.messages.needs_filter()
-        _take(store, range(500, 3_000))
-        assert store.messages.needs_filter()
-        _check(store, range(3_000))
+def test_filters_are_kept_over_a_stop_and_built_anew_after_a_crash(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Store(data) as store:
+        _take(store, range(5_000))
+        assert len(store.messages.partitions) > 1
+    with Store(data) as store:
+        assert not store.messages.needs_filter(), "each was kept with its rows"
+        _check(store, range(5_000))
+        _take(store, range(5_000, 7_000))
+        kept: dict[int, int | None] = dict(store.database.read("SELECT number, bits_rows = rows FROM message_partition"))
+        newest = max(kept)
+        assert all(whole for number, whole in kept.items() if number != newest), "those of full partitions are whole"
+        store.messages.forget_filters()  # as a crash would: nothing is kept at the stop
+    with Store(data) as store:
+        assert [number for number, filter in store.messages.filters.items() if filter is None] == [newest]
+        _check(store, range(7_000))
         for _ in store.background():
             pass
         assert not store.messages.needs_filter()
-        _check(store, range(3_000))
+        _check(store, range(7_000))
 
 
-def test_a_filter_never_denies_what_was_added_and_seldom_claims_what_was_not() -> None:
+def test_a_filter_never_denies_what_was_added_and_seldom_claims_what_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(1)
     added = [dice.randbytes(16) for _ in range(60_000)]
     others = [dice.randbytes(16) for _ in range(60_000)]
-    bits = Filter(1)
-    bits.add(added)
-    assert all(map(bits.may_have, added))
-    assert sum(map(bits.may_have, others)) < 1_800
+    probed: list[bytes] = []
+    with Store(tmp_path / "data") as store:
+        messages = store.messages
+        messages.filters = {1: Filter()}
+        messages.partitions = {1: 0}
+        monkeypatch.setattr(store.database, "blobs", probed.extend)
+        monkeypatch.setattr(store.database, "load", lambda *_: ())
+        full = messages.filters[1]
+        assert full is not None
+        full.add(added)
+        messages.find(added)
+        assert sorted(probed) == sorted(added)
+        probed.clear()
+        messages.find(others)
+        assert len(probed) < 1_800
+        monkeypatch.undo()
+        messages.filters, messages.partitions = {}, {}
 
 
 def test_a_message_that_finds_no_index_would_be_seen(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ CREATE TABLE event (
 CREATE TABLE person_event (
   account_id INTEGER NOT NULL, profile_id INTEGER NOT NULL, arrival INTEGER NOT NULL,
   PRIMARY KEY (account_id, profile_id, arrival)) WITHOUT ROWID;
-CREATE TABLE message_partition (number INTEGER PRIMARY KEY, rows INTEGER NOT NULL, last_at INTEGER NOT NULL);
+-- `bits` is the partition's filter, whole while `bits_rows` equals `rows`
+CREATE TABLE message_partition (
+  number INTEGER PRIMARY KEY, rows INTEGER NOT NULL, last_at INTEGER NOT NULL, bits_rows INTEGER, bits BLOB);
 CREATE TABLE fold (kind INTEGER NOT NULL, bucket INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (kind, bucket)) WITHOUT ROWID;
 CREATE TABLE profile (id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, doc BLOB NOT NULL);
 CREATE TABLE identity (
