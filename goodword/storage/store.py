@@ -265,12 +265,13 @@ class Store:
             opened.callback(self._keep_filter)
 
     def _keep_filter(self) -> None:
-        """Spare the next start the building of the newest filter."""
+        """Spare the next start the building of filters."""
         if self.readonly or not self.messages.partitions:
             return
         try:
             self.database.begin()
-            self.messages.keep_filter(max(self.messages.partitions))
+            for (number,) in self.database.write("SELECT number FROM message_partition WHERE bits_rows IS NOT rows"):
+                self.messages.keep_filter(number)
             self.database.commit()
         except DatabaseError:
             self.database.rollback()
