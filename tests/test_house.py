@@ -80,9 +80,7 @@ def test_the_purity_rule_sees_a_breach(source: str) -> None:
 
 
 def test_the_purity_rule_lets_pure_code_be() -> None:
-    source = (
-        "from urllib.parse import urlsplit\nfrom datetime import UTC, datetime\n\ndef f(now: datetime) -> datetime:\n"
-    )
+    source = "from urllib.parse import urlsplit\nfrom datetime import UTC, datetime\n\ndef f(now: datetime) -> datetime:\n"
     assert list(impurities(source + "    opened = now.astimezone(UTC)\n    return max(opened, facts.now)\n")) == []
 
 
@@ -177,9 +175,7 @@ def test_the_leak_rule_sees_a_breach(text: str) -> None:
 
 
 def test_the_leak_rule_lets_addresses_of_things_be() -> None:
-    text = (
-        "https://pypi.org/project/goodword\nGET /work/orders\n/opt/goodword/bin\nhttps://shop.example/simple-things\n"
-    )
+    text = "https://pypi.org/project/goodword\nGET /work/orders\n/opt/goodword/bin\nhttps://shop.example/simple-things\n"
     assert list(leaks(text)) == []
 
 

@@ -14,7 +14,10 @@ import zstandard
 NAMES = ["Product Viewed", "Order Completed", "Signed Up", "Product Added", "Cart Viewed", "Page Viewed", "conversion", "registration"]
 LIBRARIES = ["analytics.js", "analytics-node", "analytics-python", "@segment/analytics-node", "RudderLabs JavaScript SDK"]
 AGENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
-PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.1 Mobile/15E148 Safari/604.1"
+)
 
 
 def message(chance: random.Random) -> bytes:

@@ -215,9 +215,7 @@ def test_a_profile_without_a_look_up_key_gets_a_tombstone_too(tmp_path: Path) ->
         ([1, 2, 3], [tombstone(1), tombstone(2)._replace(account_no=9)]),
     ],
 )
-def test_an_impossible_deletion_does_nothing(
-    tmp_path: Path, profile_ids: list[int], tombstones: list[Tombstone]
-) -> None:
+def test_an_impossible_deletion_does_nothing(tmp_path: Path, profile_ids: list[int], tombstones: list[Tombstone]) -> None:
     with open_store(tmp_path) as store:
         hand_out(store, 3)
         with pytest.raises(ValueError, match=r"tombstone|never handed out"):
@@ -654,9 +652,7 @@ def test_half_a_backup_does_not_pass_for_a_store(tmp_path: Path, monkeypatch: py
 # Sealing
 
 
-@given(
-    key=st.binary(min_size=32, max_size=32), plain=st.binary(max_size=300), nonce=st.binary(min_size=12, max_size=12)
-)
+@given(key=st.binary(min_size=32, max_size=32), plain=st.binary(max_size=300), nonce=st.binary(min_size=12, max_size=12))
 def test_what_is_sealed_opens_with_its_key_alone(key: bytes, plain: bytes, nonce: bytes) -> None:
     sealed = seal(key, plain, nonce)
     assert sealed[:12] == nonce
