@@ -86,7 +86,7 @@ def message(chance: random.Random) -> bytes:
 
 if __name__ == "__main__":
     chance = random.Random(7)
-    samples = [message(chance) for _ in range(20_000)]
+    samples: list[bytes | bytearray | memoryview] = [message(chance) for _ in range(20_000)]
     trained = zstandard.train_dictionary(16 * 1024, samples)
     with open(sys.argv[1], "wb") as file:
         file.write(trained.as_bytes())
