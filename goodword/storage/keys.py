@@ -55,7 +55,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK_MIN, CHUNK_MAX = 256, 4096  # numbers allocated at once: the last takes 13 ms, in which the writer waits
-CACHE_MAX = 200_000
+CACHE_MAX = 300_000
 PROBLEMS_MAX = 1000
 
 _blocks, _write_header = keyfile.blocks, keyfile.write_header  # what the tests interrupt

@@ -21,6 +21,7 @@ CACHE_KIB = 128 * 1024
 WAL_PAGES_MAX = 64 * 1024 * 1024 // PAGE_BYTES
 BUSY_MS = 5_000
 READ_AHEAD_BYTES = 4 * 1024 * 1024
+MAPPED_BYTES_MAX = 1 << 36
 
 Row = tuple[Any, ...]
 DatabaseError = apsw.Error
@@ -47,6 +48,7 @@ class Database:
                 self._prepare()
             self._connection.pragma("cache_size", -CACHE_KIB)
             self._connection.pragma("temp_store", "MEMORY")
+            self._connection.pragma("mmap_size", MAPPED_BYTES_MAX)  # pages are read in place, from the system's page cache
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=100)
             opened.callback(self._reader.close)
             self._reader.set_busy_timeout(BUSY_MS)
