@@ -250,7 +250,7 @@ def test_cart_value_is_exact_money(told: Told) -> None:
 
 def test_page_is_taken_and_is_no_event(told: Told) -> None:
     pages = [message for message in told.goodword.messages_of(told.profile_id()) if message["type"] == "page"]
-    assert [(page["name"], page["verdict"], page.get("is_event", False)) for page in pages] == [("", "stored", False)]
+    assert [(page.get("name", ""), page["verdict"], page.get("is_event", False)) for page in pages] == [("", "stored", False)]
 
 
 def test_group_sets_the_group_and_leaves_its_traits_to_the_group(told: Told) -> None:
