@@ -51,9 +51,6 @@ def make_application(engine: Engine) -> Application:
 class _Server(uvicorn.Server):
     """uvicorn, but a signal means drain and return, so that the process exits 0."""
 
-    def install_signal_handlers(self) -> None:
-        """The caller installs its own."""
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop taking, finish what was taken."""
         self.should_exit = True

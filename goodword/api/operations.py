@@ -50,27 +50,28 @@ def render(intake: Intake) -> str:
         "# HELP goodword_queue_depth Messages waiting for their group.",
         "# TYPE goodword_queue_depth gauge",
         f"goodword_queue_depth {engine.waiting}",
-        "# HELP goodword_group_size Messages that shared a commit.",
-        "# TYPE goodword_group_size histogram",
-    ]
-    total = 0
-    for power, count in enumerate(measures.group_sizes[:11]):
-        total += count
-        lines.append(f'goodword_group_size_bucket{{le="{(1 << power) - 1}"}} {total}')
-    lines += [
-        f'goodword_group_size_bucket{{le="+Inf"}} {measures.groups}',
-        f"goodword_group_size_sum {measures.commands}",
-        f"goodword_group_size_count {measures.groups}",
-        "# HELP goodword_commit_seconds Time to decide and store a group.",
-        "# TYPE goodword_commit_seconds histogram",
-    ]
-    total = 0
-    for power, count in enumerate(measures.commit_buckets[:11]):
-        total += count
-        lines.append(f'goodword_commit_seconds_bucket{{le="{(1 << power) / 4000}"}} {total}')
-    lines += [
-        f'goodword_commit_seconds_bucket{{le="+Inf"}} {measures.groups}',
-        f"goodword_commit_seconds_sum {measures.commit_seconds:.6f}",
-        f"goodword_commit_seconds_count {measures.groups}",
+        *_histogram(
+            "goodword_group_size",
+            "Messages that shared a commit.",
+            [(str((1 << power) - 1), count) for power, count in enumerate(measures.group_sizes[:-1])],
+            str(measures.commands),
+            measures.groups,
+        ),
+        *_histogram(
+            "goodword_commit_seconds",
+            "Time to decide and store a group.",
+            [(str((1 << power) / 4000), count) for power, count in enumerate(measures.commit_buckets[:-1])],
+            f"{measures.commit_seconds:.6f}",
+            measures.groups,
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _histogram(name: str, help: str, buckets: list[tuple[str, int]], total: str, count: int) -> list[str]:
+    """A histogram's lines: `buckets` are upper bounds, each with the count of its own bucket alone."""
+    lines, below = [f"# HELP {name} {help}", f"# TYPE {name} histogram"], 0
+    for bound, own in buckets:
+        below += own
+        lines.append(f'{name}_bucket{{le="{bound}"}} {below}')
+    return [*lines, f'{name}_bucket{{le="+Inf"}} {count}', f"{name}_sum {total}", f"{name}_count {count}"]

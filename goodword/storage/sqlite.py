@@ -117,10 +117,6 @@ class Database:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._checkpoint_due.clear()
 
-    def truncate_log(self) -> None:
-        """Copy all of the log into the file and empty it."""
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-
     def begin(self) -> None:
         """Start a transaction that writes."""
         self._connection.execute("BEGIN IMMEDIATE")

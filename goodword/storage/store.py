@@ -199,6 +199,7 @@ class Store:
 
     def load(self, commands: Sequence[c.Command]) -> dict[int, Facts]:
         """What a group of commands needs to know."""
+        self._memo.clear()  # what a group that failed left behind goes too
         return load(self, commands)
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record]]], now: int) -> None:
@@ -228,7 +229,6 @@ class Store:
         for account, event, hash16 in saving.events:
             add_message(hash16, event.arrival, account)
             add_link(event.profile_id, event.arrival, account)
-        self._memo.clear()
         if saving.changes_accounts:
             self.load_accounts()
 
@@ -239,11 +239,8 @@ class Store:
             self.database.write("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(now),))
 
     def background(self) -> Iterator[None]:
-        """Work for idle moments, a slice a step: the filter of message ids."""
-        while True:
-            if self.messages.needs_filter():
-                yield from self.messages.rebuild()
-            return
+        """Work for idle moments, a slice a step: the filters of message ids that a crash lost."""
+        yield from self.messages.rebuild()
 
     def trim_receipts(self, kept: int) -> None:
         """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay. Errors: OSError."""

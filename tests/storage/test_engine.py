@@ -13,7 +13,7 @@ from goodword.core.command import Command, Erase, Receive
 from goodword.core.event import understand
 from goodword.core.message import Rejection, parse
 from goodword.core.profile import IdentityKey
-from goodword.engine import Engine, wall_clock_ms
+from goodword.engine import Engine, Unavailable, wall_clock_ms
 from goodword.storage.store import Store
 
 
@@ -59,3 +59,19 @@ def test_whoever_holds_texts_is_told_of_every_id_of_a_deleted_person(engine: Eng
     engine.on_erased.append(lambda account, keys: told.append((account, tuple(keys))))
     engine.execute([Erase(1, (IdentityKey("uu1"),), erasure_id="x")])
     assert told == [(1, (IdentityKey("uu1"),))]
+
+
+def test_groups_that_fail_leave_nothing_behind_in_memory(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk lasts for hours, and each try brings other messages."""
+
+    def full() -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(engine.store.database, "commit", full)
+    for number in range(20):
+        with pytest.raises(Unavailable):
+            engine.execute([conversion("u1", "order-1", f"m{number}")])
+    assert len(engine.store._memo) <= 1
+    monkeypatch.undo()
+    engine.execute([conversion("u1", "order-1", "m0")])
+    assert engine.store.database.read("SELECT count(*) FROM event") == [(1,)]
