@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from goodword.core import command as c
-from goodword.core.decide import Fresh, decide
+from goodword.core.decide import decide
 from goodword.core.decision import Decision, Erased, Outcome, Record
+from goodword.core.fresh import Fresh
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.sqlite import DatabaseError
@@ -210,7 +211,7 @@ class Engine:
             if records:
                 arrival += 1
                 known.lay(records)
-                decisions.append((self._account_of(command, decision), records))
+                decisions.append((self._account_of(command, decision), records, arrival))
                 if len(records) > 1 and _uses(records, fresh.profile_id):
                     store.use_profile_id()
             outcome = decision.outcome
@@ -222,9 +223,9 @@ class Engine:
             self._tell_erased(decisions)
         return outcomes
 
-    def _tell_erased(self, decisions: Sequence[tuple[int, Sequence[Record]]]) -> None:
+    def _tell_erased(self, decisions: Sequence[tuple[int, Sequence[Record], int]]) -> None:
         """Whoever holds texts in memory lets go of those that name a deleted person."""
-        for account, records in decisions:
+        for account, records, _ in decisions:
             if type(records[-1]) is Erased:
                 for listener in self.on_erased:
                     listener(account, records[-1].keys)

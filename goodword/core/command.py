@@ -7,8 +7,14 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Key, ParameterScope, Settings
+from goodword.core.campaign import Document, State
+from goodword.core.delivery import Attempt, Endpoint
 from goodword.core.event import Understood
 from goodword.core.profile import IdentityKey, ProfileId
+from goodword.core.quality import BlockEntry
+from goodword.core.referral import Click, Share
+from goodword.core.reward import RewardState, Role, Supplier
+from goodword.core.times import Millis
 
 
 class Receive(Struct, frozen=True, tag=True, tag_field="command", gc=False):
@@ -138,6 +144,174 @@ class Configure(Struct, frozen=True, tag=True, tag_field="command"):
     settings: Settings
 
 
+class SaveCampaign(Struct, frozen=True, tag=True, tag_field="command"):
+    """Save a campaign's document as a new version, unless it says what the latest one says; `publish` also puts it in force, LIVE."""
+
+    account: int
+    document: Document
+    author: str = ""
+    note: str = ""
+    publish: bool = False
+
+
+class SetCampaignState(Struct, frozen=True, tag=True, tag_field="command"):
+    """Move a campaign to a state; with a `version`, put that version in force (publish, roll back)."""
+
+    account: int
+    id: str
+    state: State
+    version: int | None = None
+    author: str = ""
+
+
+class PutShareable(Struct, frozen=True, tag=True, tag_field="command"):
+    """Make or change a person's share link. `code` is the wanted one, or one made at random where `is_generated`."""
+
+    account: int
+    profile_id: ProfileId
+    code: str
+    program: str
+    key: str = ""
+    content: dict[str, str] | None = None
+    data: dict[str, str] | None = None
+    mode: Literal["create", "get_or_create", "update", "create_or_update"] = "create"
+    is_generated: bool = False
+    is_enabled: bool = True
+
+
+class RecordClick(Struct, frozen=True, tag=True, tag_field="command"):
+    """Keep a visit by a share link. The click's advocate, program and campaign are found by its code (in `code`, as text)."""
+
+    account: int
+    click: Click
+
+
+class RecordShare(Struct, frozen=True, tag=True, tag_field="command"):
+    """Keep an act of sharing; its `id` is set when it is decided."""
+
+    account: int
+    share: Share
+
+
+class PutSupplier(Struct, frozen=True, tag=True, tag_field="command"):
+    """Create or replace a supplier of rewards."""
+
+    account: int
+    supplier: Supplier
+
+
+class AddCoupons(Struct, frozen=True, tag=True, tag_field="command"):
+    """Add codes to a supplier's pool: a part of an upload. Codes the pool has already are refused, and answered by place."""
+
+    account: int
+    supplier: str
+    upload_id: int
+    codes: tuple[str, ...]
+    by: str = ""
+
+
+class RemoveCoupons(Struct, frozen=True, tag=True, tag_field="command"):
+    """Take codes that were not handed out yet from a supplier's pool; all of them when no codes are named."""
+
+    account: int
+    supplier: str
+    codes: tuple[str, ...] = ()
+    by: str = ""
+
+
+class MoveReward(Struct, frozen=True, tag=True, tag_field="command"):
+    """Move a reward along `states`, one transition each. `detail`: partner_reward_id, email, cost_code and the like."""
+
+    account: int
+    reward_id: int
+    states: tuple[RewardState, ...]
+    message: str = ""
+    by: str = ""
+    detail: dict[str, Any] = {}
+    is_success: bool = True
+
+
+class GrantReward(Struct, frozen=True, tag=True, tag_field="command"):
+    """Give a reward by hand: a make-good. The campaign's reward of this name, or a supplier and a value."""
+
+    account: int
+    profile_id: ProfileId
+    by: str
+    note: str
+    campaign: str = ""
+    name: str = ""
+    supplier: str = ""
+    value: int | None = None
+    unit: str = ""
+    role: Role = "participant"
+    other_id: ProfileId | None = None
+
+
+class TendReward(Struct, frozen=True, tag=True, tag_field="command"):
+    """Do what is due with a reward: release a pending one, expire one, try a failed one again. Harmless when nothing is due."""
+
+    account: int
+    reward_id: int
+
+
+class SetRewardExpiry(Struct, frozen=True, tag=True, tag_field="command"):
+    """Change when a reward expires."""
+
+    account: int
+    reward_id: int
+    expires_at: Millis | None
+
+
+class Review(Struct, frozen=True, tag=True, tag_field="command"):
+    """A person's decision about an event that waits for review in a campaign. Forces it, with a note and a name."""
+
+    account: int
+    profile_id: ProfileId
+    message_id: str
+    campaign: str
+    decision: Literal["approved", "declined"]
+    by: str
+    note: str
+
+
+class Rejudge(Struct, frozen=True, tag=True, tag_field="command"):
+    """Judge a person's events anew, limits included."""
+
+    account: int
+    profile_id: ProfileId
+    by: str = ""
+
+
+class PutBlock(Struct, frozen=True, tag=True, tag_field="command"):
+    """Put an entry on the block lists, or take it off."""
+
+    account: int
+    entry: BlockEntry
+    is_listed: bool = True
+
+
+class PutEndpoint(Struct, frozen=True, tag=True, tag_field="command"):
+    """Create or replace a webhook endpoint or a way back to a CDP; `is_deleted` takes it away with what it was still owed."""
+
+    account: int
+    endpoint: Endpoint
+    is_deleted: bool = False
+
+
+class RecordAttempts(Struct, frozen=True, tag=True, tag_field="command"):
+    """Keep what became of tries to deliver, and when the next is due."""
+
+    account: int
+    attempts: tuple[Attempt, ...]
+
+
+class Redeliver(Struct, frozen=True, tag=True, tag_field="command"):
+    """Send deliveries again, from the dead letters or not."""
+
+    account: int
+    delivery_ids: tuple[int, ...]
+
+
 Command = (
     Receive
     | Refuse
@@ -154,4 +328,22 @@ Command = (
     | RevokeKey
     | TouchKeys
     | Configure
+    | SaveCampaign
+    | SetCampaignState
+    | PutShareable
+    | RecordClick
+    | RecordShare
+    | PutSupplier
+    | AddCoupons
+    | RemoveCoupons
+    | MoveReward
+    | GrantReward
+    | TendReward
+    | SetRewardExpiry
+    | Review
+    | Rejudge
+    | PutBlock
+    | PutEndpoint
+    | RecordAttempts
+    | Redeliver
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from goodword.core import command as c
 from goodword.core import event as events
 from goodword.core.account import REGISTRATION, Account, Settings
 from goodword.core.audience import set_member
+from goodword.core.deciding import campaign, delivery, quality, review, reward, share
 from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
 from goodword.core.event import Event, EventRef
 from goodword.core.facts import Facts, needs_profile
+from goodword.core.fresh import Fresh
 from goodword.core.privacy import erase, unsuppress
 from goodword.core.profile import (
     KEYS_MAX,
@@ -20,7 +21,6 @@ from goodword.core.profile import (
     Identified,
     IdentityKey,
     Profile,
-    ProfileId,
     absorb,
     identify,
     is_barred,
@@ -31,14 +31,6 @@ from goodword.core.profile import (
 from goodword.core.times import Millis
 
 READ_ONLY_PARAMETERS = frozenset(("partner_user_id", "email", "person_id", "id"))
-
-
-class Fresh(Struct, frozen=True, gc=False):
-    """Ids set aside for one command: the next place in the log, the next profile number, the next account number."""
-
-    arrival: int
-    profile_id: ProfileId
-    account: int = 0
 
 
 def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
@@ -60,6 +52,18 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             return _create_profile(command, facts, now, fresh)
         case c.SetEmail() | c.SetParameter() | c.SetBlock() | c.SetMembership() | c.Forward():
             return _change_profile(command, facts, now)
+        case c.SaveCampaign() | c.SetCampaignState():
+            return campaign.decide(command, facts, now, fresh)
+        case c.PutShareable() | c.RecordClick() | c.RecordShare():
+            return share.decide(command, facts, now, fresh)
+        case c.PutSupplier() | c.AddCoupons() | c.RemoveCoupons() | c.MoveReward() | c.GrantReward() | c.TendReward() | c.SetRewardExpiry():
+            return reward.decide(command, facts, now, fresh)
+        case c.Review() | c.Rejudge():
+            return review.decide(command, facts, now, fresh)
+        case c.PutBlock():
+            return quality.decide(command, facts, now, fresh)
+        case c.PutEndpoint() | c.RecordAttempts() | c.Redeliver():
+            return delivery.decide(command, facts, now, fresh)
         case _:
             return _administer(command, facts, now, fresh)
 

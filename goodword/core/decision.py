@@ -7,8 +7,13 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Account, Key
+from goodword.core.campaign import Campaign, Version
+from goodword.core.delivery import Announcement, Attempt, Endpoint
 from goodword.core.event import Event
 from goodword.core.profile import IdentityKey, Profile, ProfileId
+from goodword.core.quality import BlockEntry
+from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
+from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 Verdict = Literal["stored", "duplicate", "dropped", "rejected", "done", "refused"]
@@ -105,7 +110,64 @@ class KeysUsed(Struct, frozen=True):
     used: tuple[tuple[bytes, Millis], ...]
 
 
-Record = Event | Profile | Identity | Claim | Merged | Repeats | Audience | Membership | Receipt | Erased | Account | Key | KeysUsed
+class BlockListed(Struct, frozen=True):
+    """An entry of a block list, put on it or taken off."""
+
+    entry: BlockEntry
+    is_listed: bool
+
+
+class EndpointSaved(Struct, frozen=True):
+    """An endpoint, as saved or deleted."""
+
+    endpoint: Endpoint
+    is_deleted: bool = False
+
+
+class Redelivered(Struct, frozen=True):
+    """Deliveries that are due again, from `at`."""
+
+    delivery_ids: tuple[int, ...]
+    at: Millis
+
+
+Record = (
+    Event
+    | Profile
+    | Identity
+    | Claim
+    | Merged
+    | Repeats
+    | Audience
+    | Membership
+    | Receipt
+    | Erased
+    | Account
+    | Key
+    | KeysUsed
+    | Campaign
+    | Version
+    | Shareable
+    | Click
+    | Share
+    | Journey
+    | Relationship
+    | Judgement
+    | Credit
+    | Reward
+    | Transition
+    | Earning
+    | Posting
+    | SupplierSaved
+    | CouponAdded
+    | CouponMoved
+    | CouponUpload
+    | BlockListed
+    | EndpointSaved
+    | Announcement
+    | Attempt
+    | Redelivered
+)
 
 
 class Decision(Struct, frozen=True, gc=False):

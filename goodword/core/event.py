@@ -16,6 +16,7 @@ from goodword.core.account import CONVERSION, REGISTRATION, EventMapping, Parame
 from goodword.core.message import Computed, Message, Rejection, clean_name, is_junk, read_object
 from goodword.core.money import Refused, read_currency, read_money
 from goodword.core.profile import IdentityKey, ProfileId, keys_of, read_email
+from goodword.core.referral import Signals
 from goodword.core.times import Millis
 
 TYPE_CODES = {"identify": 1, "track": 2, "page": 3, "screen": 4, "group": 5, "alias": 6}
@@ -82,6 +83,7 @@ class Understood(Struct, gc=False):
     is_member: bool = False
     scope: ParameterScope = "PUBLIC"
     notes: tuple[str, ...] = ()
+    signals: Signals | None = None
 
 
 def understand(message: Message, settings: Settings) -> Understood | Rejection:
@@ -149,7 +151,7 @@ def person_fields(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 def _identify(message: Message, settings: Settings) -> Understood:
     person, rest = person_fields(message.traits or {})
-    user_id = message.user_id or _id_of(person.pop("partner_user_id", None))
+    user_id = message.user_id or id_of(person.pop("partner_user_id", None))
     email = read_email(person.get("email"))
     if "email" in person and isinstance(person["email"], str):
         person["email"] = email or person["email"].strip()
@@ -178,7 +180,7 @@ def _track(message: Message, settings: Settings) -> Understood:
         if folded in _AUDIENCE_EVENTS or folded == "trait computed":
             _computed_event(understood, folded)
         elif message.properties is not None and b'"partner_event_id"' in message.properties:
-            event_id = _id_of((read_object(message.properties) or {}).get("partner_event_id"))
+            event_id = id_of((read_object(message.properties) or {}).get("partner_event_id"))
             understood.claim = _claim("p", message.name.casefold(), event_id)
         return understood
     return _mapped(message, mapping, settings)
@@ -214,7 +216,7 @@ def _mapped(message: Message, mapping: EventMapping, settings: Settings) -> Unde
     own = _own_keys(message)
     if name in (CONVERSION, REGISTRATION):
         person, _ = person_fields(properties)
-        user_id = user_id or _id_of(person.pop("partner_user_id", None))
+        user_id = user_id or id_of(person.pop("partner_user_id", None))
         person.pop("partner_user_id", None)
         email = read_email(person.get("email"))
         if email is None:
@@ -225,12 +227,12 @@ def _mapped(message: Message, mapping: EventMapping, settings: Settings) -> Unde
     email = email or next((key[1:] for key in own if key[0] == "e"), None)
     understood.keys = keys_of(user_id, email, message.anonymous_id)
     if name == CONVERSION:
-        conversion_id = _id_of(properties.get("partner_conversion_id"))
+        conversion_id = id_of(properties.get("partner_conversion_id"))
         understood.claim = _claim("c", name, conversion_id)
         if conversion_id is None:
             understood.flags |= UNKEYED
     elif name != REGISTRATION:
-        understood.claim = _claim("p", name.casefold(), _id_of(properties.get("partner_event_id")))
+        understood.claim = _claim("p", name.casefold(), id_of(properties.get("partner_event_id")))
     if "cart_value" in properties:
         _read_value(understood, properties, settings)
     return understood
@@ -252,10 +254,15 @@ def _claim(kind: str, name: str, event_id: str | None) -> str | None:
 
 def conversion_claim(conversion_id: str) -> str | None:
     """The claim of a conversion's id, to look its event up."""
-    return _claim("c", CONVERSION, _id_of(conversion_id))
+    return _claim("c", CONVERSION, id_of(conversion_id))
 
 
-def _id_of(value: Any) -> str | None:
+def cancel_claim(order: str) -> str:
+    """Under which an event that cancels or returns an order is remembered, so that it may come before the order."""
+    return "x" + order.casefold()
+
+
+def id_of(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     text = (str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)).strip()

@@ -7,8 +7,10 @@ from msgspec import Struct, field
 from goodword.core import command as c
 from goodword.core.account import REGISTRATION, Account, Key
 from goodword.core.decision import Audience, Claim, Erased, Identity, Merged, Record
-from goodword.core.event import Event, EventRef, Understood
+from goodword.core.event import Event, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
+from goodword.core.referral import Signals
+from goodword.core.referral_facts import ReferralFacts, ReferralLookup
 
 
 class Lookup(Struct):
@@ -19,6 +21,7 @@ class Lookup(Struct):
     claims: set[str] = field(default_factory=set)
     profile_ids: set[ProfileId] = field(default_factory=set)
     audiences: set[str] = field(default_factory=set)
+    referrals: ReferralLookup = field(default_factory=ReferralLookup)
 
 
 class Facts(Struct):
@@ -33,6 +36,7 @@ class Facts(Struct):
     audiences: set[str] = field(default_factory=set)
     accounts: dict[str, Account] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    referrals: ReferralFacts = field(default_factory=ReferralFacts)
 
     def profile(self, profile_id: ProfileId) -> Profile | None:
         """A profile by its id or by the id of one merged into it."""
@@ -62,7 +66,7 @@ class Facts(Struct):
                     for number in record.profile_ids:
                         self.profiles.pop(number, None)
                 case _:
-                    pass
+                    self.referrals.lay(record)
 
 
 def ask(command: c.Command, lookup: Lookup) -> None:
@@ -73,6 +77,8 @@ def ask(command: c.Command, lookup: Lookup) -> None:
         lookup.keys.update(understood.keys)
         if understood.claim is not None:
             lookup.claims.add(understood.claim)
+        if understood.signals is not None:
+            _ask_signals(understood.signals, lookup)
         return
     match command:
         case c.Erase(keys=keys, profile_id=profile_id):
@@ -93,13 +99,64 @@ def ask(command: c.Command, lookup: Lookup) -> None:
             lookup.audiences.add(audience)
         case c.Forward(source=source, target=target):
             lookup.profile_ids.update((source, target))
+        case c.PutShareable(profile_id=profile_id, code=code, program=program, key=key):
+            lookup.profile_ids.add(profile_id)
+            lookup.referrals.codes.add(code.casefold())
+            lookup.referrals.slots.add((profile_id, program, key))
+        case c.RecordClick(click=click):
+            lookup.referrals.codes.add(click.code.casefold())
+            if click.evidence.ip:
+                lookup.referrals.click_ips[click.evidence.ip] = click.at
+        case c.RecordShare(share=share):
+            lookup.profile_ids.add(share.profile_id)
+            lookup.referrals.codes.add(share.code.casefold())
+            lookup.referrals.shares_since[share.profile_id] = share.at
+            lookup.keys.update(IdentityKey("e" + email) for email in share.recipients)
+        case c.AddCoupons(supplier=supplier, codes=codes) | c.RemoveCoupons(supplier=supplier, codes=codes):
+            lookup.referrals.pool_codes.setdefault(supplier, set()).update(codes)
+        case c.MoveReward(reward_id=reward_id) | c.TendReward(reward_id=reward_id) | c.SetRewardExpiry(reward_id=reward_id):
+            lookup.referrals.rewards.add(reward_id)
+        case c.GrantReward(profile_id=profile_id, other_id=other_id):
+            lookup.profile_ids.add(profile_id)
+            if other_id is not None:
+                lookup.profile_ids.add(other_id)
+        case c.Review(profile_id=profile_id) | c.Rejudge(profile_id=profile_id):
+            lookup.profile_ids.add(profile_id)
+            lookup.referrals.journeys.add(profile_id)
         case _:
             pass
+
+
+def _ask_signals(signals: Signals, lookup: Lookup) -> None:
+    """Whatever may tell which advocate a message means, and which order it is about."""
+    asked = lookup.referrals
+    asked.clicks.update(signals.clicks)
+    for reason, value in ((hint.reason, hint.value) for hint in signals.hints):
+        match reason:
+            case "ADVOCATE_PARTNER_USER_ID":
+                lookup.keys.add(IdentityKey("u" + value))
+            case "ADVOCATE_EMAIL":
+                lookup.keys.add(IdentityKey("e" + value))
+            case "ADVOCATE_ORDER_ID":
+                if (claim := conversion_claim(value)) is not None:
+                    lookup.claims.add(claim)
+            case "COUPON_CODE":
+                asked.coupons.add(value.casefold())
+                asked.codes.add(value.casefold())
+            case _:
+                asked.clicks.add(value)
+                asked.codes.add(value.casefold())
+    if signals.order and signals.kind:
+        lookup.claims.add(cancel_claim(signals.order))
+        if signals.kind == "cancel" and (claim := conversion_claim(signals.order)) is not None:
+            lookup.claims.add(claim)
 
 
 def needs_profile(understood: Understood, owners: dict[IdentityKey, Owner | None]) -> bool:
     """Whether deciding a message takes its profile's document, or just its number: most tracks of known people need no more."""
     if understood.parameters is not None or understood.audience is not None or understood.name == REGISTRATION:
+        return True
+    if understood.signals is not None:
         return True
     first = None
     for key in understood.keys:
@@ -121,6 +178,25 @@ def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None])
             return _owning(keys, owners)
         case c.CreateProfile(email=email) | c.SetEmail(email=email):
             return _owning((IdentityKey("e" + email),), owners)
+        case _:
+            return _NOBODY
+
+
+def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
+    """Whose journeys deciding a command may change, once the owners of keys and what was claimed are known."""
+    match command:
+        case c.Receive(understood=understood):
+            signals = understood.signals
+            if signals is None:
+                owning = _owning(understood.keys, facts.owners) if facts.referrals.programs.listened else _NOBODY
+                return owning if len(owning) > 1 else _NOBODY
+            ref = facts.claims.get(conversion_claim(signals.order) or "") if signals.kind == "cancel" else None
+            about = frozenset((ref.profile_id,)) if ref is not None else _NOBODY
+            return _owning(understood.keys, facts.owners) | about
+        case c.RecordShare(share=share):
+            return _owning(tuple(IdentityKey("e" + email) for email in share.recipients), facts.owners)
+        case c.Forward(source=source, target=target):
+            return frozenset((source, target))
         case _:
             return _NOBODY
 

@@ -9,6 +9,7 @@ from goodword.core import command as c
 from goodword.core.event import EventRef
 from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
+from goodword.storage.load_referral import load_referrals
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -50,6 +51,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
+    load_referrals(store, account, lookup, commands, facts)
     return facts
 
 

@@ -29,7 +29,7 @@ class Sealer:
     def __init__(self, keys: KeyStore) -> None:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
         self._hash_of: dict[int, blake2b] = {}
-        self._secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
+        self.account_secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
         dictionary = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
         parameters = zstandard.ZstdCompressionParameters.from_level(1, write_content_size=False, write_checksum=False, write_dict_id=False)
         dictionary.precompute_compress(level=1)
@@ -80,11 +80,11 @@ class Sealer:
 
     def seal_secret(self, secret: str) -> bytes | None:
         """A key's signing secret, as kept."""
-        return seal(self._secret, secret.encode(), self._nonce()) if secret else None
+        return seal(self.account_secret, secret.encode(), self._nonce()) if secret else None
 
     def open_secret(self, sealed: bytes | None) -> str:
         """What `seal_secret` was given."""
-        return unseal(self._secret, sealed).decode() if sealed else ""
+        return unseal(self.account_secret, sealed).decode() if sealed else ""
 
 
 def split_body(body: bytes) -> tuple[tuple[str, ...], bytes]:

@@ -14,6 +14,7 @@ from goodword.core.event import Event
 from goodword.core.profile import Profile
 from goodword.storage.keys import NO_HASH
 from goodword.storage.rows import key_row
+from goodword.storage.save_referral import ReferralSaving
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -37,14 +38,15 @@ class Saving:
         self.erased: list[tuple[int, Erased]] = []
         self.changes_accounts = False
         self.tombstones_applied: int | None = None
+        self.referrals = ReferralSaving(store)
 
-    def take(self, account: int, records: Sequence[Record]) -> None:
-        """Add one decision's records, in the order they were decided."""
+    def take(self, account: int, records: Sequence[Record], arrival: int) -> None:
+        """Add one decision's records, in the order they were decided; `arrival` is the place in the log that was set aside for it."""
         for record in records:
             if type(record) is Event:
                 self._event(account, record)
             else:
-                self._other(account, record)
+                self._other(account, record, arrival)
 
     def _event(self, account: int, event: Event) -> None:
         store = self.store
@@ -67,7 +69,7 @@ class Saving:
         else:
             counts[1] += 1
 
-    def _other(self, account: int, record: Record) -> None:
+    def _other(self, account: int, record: Record, arrival: int) -> None:
         store = self.store
         match record:
             case Profile():
@@ -102,7 +104,7 @@ class Saving:
             case KeysUsed():
                 self.others["used"].extend((at, hash) for hash, at in record.used)
             case _:
-                raise TypeError(type(record).__name__)
+                self.referrals.take(account, record, arrival)
 
     def _erased(self, account: int, erased: Erased) -> None:
         for number in erased.profile_ids:
@@ -110,6 +112,7 @@ class Saving:
         for audience, number in erased.audiences:
             self.memberships[account, audience, number] = None
         self.erased.append((account, erased))
+        self.referrals.erase(account, erased)
         self.others["unmerged"].extend((account, number, number) for number in erased.profile_ids)
         self.others["erasure"].append((
             account, erased.erasure_id, erased.at, len(erased.profile_ids), len(erased.keys), int(erased.is_suppressed),
@@ -145,6 +148,7 @@ class Saving:
                 " count = count + excluded.count, duplicates = duplicates + excluded.duplicates, amount = amount + excluded.amount",
                 [(*slot, *counts) for slot, counts in self.tally.items()],
             )
+        self.referrals.write()
         for of, arrival in self.others.get("repeats", ()):
             self._mark_repeat(of, arrival)
         if self.erased:

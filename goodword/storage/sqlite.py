@@ -161,6 +161,11 @@ class Database:
         return apsw.carray(tuple(values)) if values else None
 
     @staticmethod
+    def texts(values: Sequence[str]) -> Any:
+        """Texts to bind where a statement says `carray(?)`."""
+        return apsw.carray(tuple(values), flags=apsw.SQLITE_CARRAY_TEXT)
+
+    @staticmethod
     def ints(values: Iterable[int]) -> Any:
         """A list of integers as one parameter of `carray(?)`; an empty one is NULL, of which it makes no rows."""
         packed = array("q", values)

@@ -13,12 +13,17 @@ import msgspec
 
 from goodword.core import command as c
 from goodword.core.account import Account, Key, Settings
+from goodword.core.campaign import Programs
 from goodword.core.decision import Record
+from goodword.core.delivery import Endpoint
 from goodword.core.facts import Facts
+from goodword.core.quality import BlockEntry, Reference
+from goodword.core.reward import Supplier
 from goodword.core.times import FOREVER
 from goodword.storage import fold, schema
 from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
+from goodword.storage.load_program import load_programs
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
 from goodword.storage.sqlite import Database, DatabaseError, Row
@@ -79,6 +84,12 @@ class Store:
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
         self.keys_by_hash: dict[bytes, Key] = {}
+        self.programs: dict[int, Programs] = {}
+        self.suppliers: dict[int, dict[str, Supplier]] = {}
+        self.endpoints: dict[int, dict[str, Endpoint]] = {}
+        self.references: dict[int, Reference] = {}
+        self.blocks: dict[int, list[BlockEntry]] = {}
+        self.disposable_domains: frozenset[str] = frozenset()
         self._open()
 
     def _open(self) -> None:
@@ -103,6 +114,7 @@ class Store:
         if highest > self.keys.allocated:
             raise OldKeyStore
         self.load_accounts()
+        load_programs(self)
         folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
         for kind, bucket, upto in database.load("SELECT kind, bucket, upto FROM fold"):
             if kind in folded:
@@ -112,8 +124,7 @@ class Store:
             self.messages.load_filters()
         self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
         fold.replay(database, self.messages, self.people)
-        arrivals = list(database.load("SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"))
-        self.last_arrival = max((arrival or 0) for (arrival,) in arrivals)
+        self.last_arrival = last_arrival(database)
         self._reserved: int | None = None
 
     def _insert_account(self, account: Account) -> None:
@@ -202,18 +213,22 @@ class Store:
         self._memo.clear()  # what a group that failed left behind goes too
         return load(self, commands)
 
-    def save(self, decisions: Sequence[tuple[int, Sequence[Record]]], now: int) -> None:
-        """Write a group's records and commit: returns when they are durable. On an error nothing is written."""
+    def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
+        """Write a group's records (account, records, place in the log) and commit: returns when they are durable. On an error nothing is
+        written."""
         saving = Saving(self)
-        for account, records in decisions:
-            saving.take(account, records)
+        for account, records, arrival in decisions:
+            saving.take(account, records, arrival)
         database = self.database
-        last = max([self.last_arrival, *(row[0] for row in saving.rows), *(row[1] for row in saving.others.get("receipt", ()))])
+        last = decisions[-1][2]
+        logged = max([self.last_arrival, *(row[0] for row in saving.rows), *(row[1] for row in saving.others.get("receipt", ()))])
         try:
             database.begin()
             self.messages.fold(self.last_arrival, now)
             self.people.fold(self.last_arrival)
             saving.write()
+            if last > logged:  # a place that no row of the log remembers: ids made of it must not be given out again
+                database.write("INSERT OR REPLACE INTO meta VALUES ('arrival', ?)", (str(last),))
             database.commit()
         except BaseException:
             database.rollback()
@@ -231,6 +246,8 @@ class Store:
             add_link(event.profile_id, event.arrival, account)
         if saving.changes_accounts:
             self.load_accounts()
+        if saving.referrals.changes_programs:
+            load_programs(self)
 
     def probe(self, now: int) -> None:
         """Write a row that means nothing, to see whether writing works. Errors: OSError, DatabaseError."""
@@ -283,6 +300,15 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def last_arrival(database: Database) -> int:
+    """The last place in the log that was given out, whether or not a row of the log has it."""
+    found = database.load(
+        "SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"
+        " UNION ALL SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'arrival'"
+    )
+    return max(arrival or 0 for (arrival,) in found)
 
 
 def _lock(directory: Path) -> int:

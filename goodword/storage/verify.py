@@ -29,7 +29,7 @@ from goodword.storage.keys import KeyStoreError
 from goodword.storage.rows import split_body
 from goodword.storage.save import DAY_MS
 from goodword.storage.sqlite import DatabaseError, Row
-from goodword.storage.store import Store
+from goodword.storage.store import Store, last_arrival
 
 BATCH = 1_000
 PROBLEMS_MAX = 1_000
@@ -48,6 +48,29 @@ _ACCOUNT_TABLES = (
     "receipt",
     "tally",
     "erasure",
+    "campaign",
+    "campaign_version",
+    "shareable",
+    "click",
+    "share",
+    "share_recipient",
+    "journey",
+    "relationship",
+    "judgement",
+    "reward",
+    "reward_transition",
+    "earned",
+    "spent",
+    "credited",
+    "posting",
+    "balance",
+    "supplier",
+    "coupon",
+    "coupon_upload",
+    "block",
+    "endpoint",
+    "delivery",
+    "attempt",
 )
 
 
@@ -145,8 +168,7 @@ class _Verifying:
 
     def _indexes(self) -> Iterator[str]:
         """Watermarks; then both folded indexes as they would be after a restart, for the checks that follow."""
-        arrivals = self.database.load("SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt")
-        self.last_arrival = max((arrival or 0) for (arrival,) in arrivals)
+        self.last_arrival = last_arrival(self.database)
         folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
         for kind, bucket, upto in self.database.load("SELECT kind, bucket, upto FROM fold"):
             if kind not in folded or not 0 <= bucket < fold.BUCKETS:

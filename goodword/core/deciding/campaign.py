@@ -1,0 +1,14 @@
+"""A campaign saved, published, moved from state to state."""
+
+from __future__ import annotations
+
+from goodword.core import command as c
+from goodword.core.decision import Decision
+from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
+from goodword.core.times import Millis
+
+
+def decide(command: c.SaveCampaign | c.SetCampaignState, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+    """What the command comes to."""
+    raise NotImplementedError(type(command).__name__, facts, now, fresh)

@@ -1,0 +1,19 @@
+"""Rewards moved by people and by time; suppliers and their coupons."""
+
+from __future__ import annotations
+
+from goodword.core import command as c
+from goodword.core.decision import Decision
+from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
+from goodword.core.times import Millis
+
+
+def decide(
+    command: c.PutSupplier | c.AddCoupons | c.RemoveCoupons | c.MoveReward | c.GrantReward | c.TendReward | c.SetRewardExpiry,
+    facts: Facts,
+    now: Millis,
+    fresh: Fresh,
+) -> Decision:
+    """What the command comes to."""
+    raise NotImplementedError(type(command).__name__, facts, now, fresh)

@@ -1,0 +1,263 @@
+"""Referrals: who may have sent a person (touches), what the person did (steps), and what a rule sees of it (a case).
+
+A journey is a person's own set of touches and steps, encrypted with the person's key. Everything judged follows from the set, not
+from the order it grew in (law 3): the earliest, the latest and the counts are found anew each time something is added.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from goodword.core.profile import Profile, ProfileId
+from goodword.core.reward import Passed
+from goodword.core.times import Millis
+
+Reason = Literal[
+    "COUPON_CODE",
+    "SHARE_ID",
+    "SHAREABLE_ID",
+    "SHARE_RECIPIENT",
+    "ADVOCATE_CODE",
+    "ADVOCATE_PARTNER_USER_ID",
+    "ADVOCATE_EMAIL",
+    "ADVOCATE_ORDER_ID",
+]
+PRECEDENCE: tuple[Reason, ...] = (
+    "COUPON_CODE",
+    "SHARE_ID",
+    "SHAREABLE_ID",
+    "ADVOCATE_CODE",
+    "ADVOCATE_PARTNER_USER_ID",
+    "ADVOCATE_EMAIL",
+    "ADVOCATE_ORDER_ID",
+    "SHARE_RECIPIENT",
+)
+"""Of reasons said on the same event, or at the same millisecond, the earlier one here wins."""
+StepKind = Literal["sign_up", "outcome", "action"]
+
+
+class Evidence(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+    """What the edge knows of the device a message came from. `ip`, `net` (its /24 or /48) and `agent` are short keyed hashes, made at
+    the edge; `country` is an ISO code; `site` the host and path of the referring page; `blocked` names the block list that holds it."""
+
+    ip: str = ""
+    net: str = ""
+    agent: str = ""
+    country: str = ""
+    site: str = ""
+    device: str = ""
+    is_bot: bool = False
+    blocked: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """A server said it: nothing is known of a device."""
+        return not (self.ip or self.agent or self.device)
+
+
+NO_EVIDENCE = Evidence()
+
+
+class Hint(Struct, frozen=True, array_like=True, gc=False):
+    """An advocate named by a message: `value` is the code, coupon, share id, user id, e-mail or order id as sent."""
+
+    reason: Reason
+    value: str
+
+
+class Signals(Struct, frozen=True, gc=False):
+    """What a message says about referrals. `order` is the conversion id it is about, casefolded."""
+
+    clicks: tuple[str, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    kind: Literal["", "step", "cancel"] = ""
+    order: str = ""
+    evidence: Evidence = NO_EVIDENCE
+
+
+class Click(Struct, frozen=True, gc=False):
+    """A visit by a share link, as stored; nothing in it names anyone. `is_counted` is false for bots, previews and repeats."""
+
+    id: str
+    at: Millis
+    advocate_id: ProfileId
+    program: str
+    campaign: str
+    code: str
+    evidence: Evidence = NO_EVIDENCE
+    is_counted: bool = True
+    landing: str = ""
+
+
+class Shareable(Struct, frozen=True):
+    """A person's share link in a program. `key` is its slot: the same person, program and key find the same link."""
+
+    code: str
+    profile_id: ProfileId
+    program: str
+    key: str
+    created_at: Millis
+    updated_at: Millis
+    content: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    is_enabled: bool = True
+
+
+class Share(Struct, frozen=True):
+    """One act of sharing. `recipients` are e-mail addresses, for match-back; Goodword sends no mail itself."""
+
+    id: int
+    profile_id: ProfileId
+    at: Millis
+    channel: str
+    code: str
+    program: str
+    campaign: str
+    recipients: tuple[str, ...] = ()
+    message: str = ""
+    subject: str = ""
+
+
+class Relationship(Struct, frozen=True):
+    """Who referred whom in a program, as a row. `displaced_at` is when a later referral took its place."""
+
+    friend_id: ProfileId
+    program: str
+    advocate_id: ProfileId
+    campaign: str
+    reason: Reason
+    at: Millis
+    updated_at: Millis
+    cause: int
+    displaced_at: Millis | None = None
+
+
+class Judgement(Struct, frozen=True):
+    """How an event was judged in a campaign, as a row: by which version, for which advocate and why, with every rule's verdict."""
+
+    arrival: int
+    campaign: str
+    version: int
+    program: str
+    kind: StepKind
+    friend_id: ProfileId
+    advocate_id: ProfileId | None
+    reason: Reason | Literal[""]
+    ref: str
+    touch_at: Millis | None
+    quality: Literal["HIGH", "LOW", "NONE"]
+    review: Literal["", "open", "approved", "declined"]
+    judged_at: Millis
+    rules: tuple[Passed, ...] = ()
+
+
+class Credit(Struct, frozen=True):
+    """One more (or one less) high-quality outcome credited to an advocate, on the outcome's day."""
+
+    advocate_id: ProfileId
+    program: str
+    day: int
+    count: int
+
+
+class Touch(Struct, frozen=True, array_like=True, gc=False):
+    """A reason to credit an advocate with what a person did at or after `at`.
+
+    `ref` is what tells touches apart (click id, or the message that named the advocate); `known_at` is when Goodword learned of it;
+    `step` is the message id of the step that said it, for touches that are said on an event.
+    """
+
+    at: Millis
+    reason: Reason
+    ref: str
+    advocate_id: ProfileId
+    program: str
+    campaign: str
+    known_at: Millis
+    code: str = ""
+    step: str = ""
+    evidence: Evidence = NO_EVIDENCE
+
+
+class Step(Struct, frozen=True, array_like=True, gc=False):
+    """A listened event of a person: what is judged. `amount` is minor units of `currency`; `key` its conversion id, casefolded."""
+
+    arrival: int
+    message_id: str
+    name: str
+    at: Millis
+    known_at: Millis
+    from_browser: bool = False
+    amount: int | None = None
+    currency: str | None = None
+    key: str = ""
+    evidence: Evidence = NO_EVIDENCE
+    canceled_at: Millis | None = None
+    returned: int = 0
+    """Minor units taken back by returns that named an amount; with `canceled_at` the whole step is undone."""
+
+
+class Standing(Struct, frozen=True, array_like=True):
+    """What was settled about one step in one campaign and is not judged anew: rules that count what others did, a person's decision."""
+
+    limits: tuple[Passed, ...] = ()
+    decision: Literal["", "approved", "declined"] = ""
+    by: str = ""
+    note: str = ""
+    decided_at: Millis = 0
+    counted_for: ProfileId | None = None
+
+
+class Journey(Struct, frozen=True, omit_defaults=True):
+    """A person's side of referrals. `sightings` are devices and addresses, latest last; `standings` go by step and campaign."""
+
+    profile_id: ProfileId
+    touches: tuple[Touch, ...] = ()
+    steps: tuple[Step, ...] = ()
+    sightings: tuple[tuple[Millis, Evidence], ...] = ()
+    standings: dict[str, Standing] = field(default_factory=dict)
+    earlier_outcomes: int = 0
+    first_outcome_at: Millis | None = None
+
+
+class Party(Struct, frozen=True):
+    """One side of a referral as the rules see it. `barred_at` is when an earlier holder of one of its keys was deleted (0: never)."""
+
+    profile: Profile
+    sightings: tuple[tuple[Millis, Evidence], ...] = ()
+    barred_at: Millis = 0
+
+
+class Counts(Struct, frozen=True):
+    """What others did, counted up to the event: high-quality outcomes credited to the advocate in the last day and since the rule's own
+    period began, clicks from the friend's address and of the friend's device, shares."""
+
+    advocate_outcomes: dict[int, int] = field(default_factory=dict)
+    """By period in days."""
+    clicks_by_ip: int = 0
+    clicks_by_device: int = 0
+    shares: int = 0
+    site_clicks: int = 0
+    advocate_clicks: int = 0
+
+
+class Case(Struct, frozen=True):
+    """One step of a friend, credited to an advocate by a touch: everything a quality rule may look at.
+
+    `advocate` is None when the advocate was deleted since. `ancestors` are who referred the advocate, who referred those, and so on.
+    `others` are the advocate's earlier friends' e-mails, as far as they are known.
+    """
+
+    step: Step
+    kind: StepKind
+    touch: Touch
+    friend: Party
+    advocate: Party | None
+    journey: Journey
+    counts: Counts
+    ancestors: tuple[ProfileId, ...]
+    now: Millis
+    shared_at: Millis | None = None
+    others: tuple[str, ...] = ()

@@ -1,0 +1,138 @@
+"""What deciding about referrals takes: the account's campaigns, and what was loaded for a group's commands, laid over as it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from goodword.core.campaign import Campaign, Programs, Version
+from goodword.core.delivery import Endpoint
+from goodword.core.profile import ProfileId
+from goodword.core.quality import Reference
+from goodword.core.referral import Click, Credit, Journey, Share, Shareable, Step
+from goodword.core.reward import BUILT_IN, CouponMoved, Earning, Reward, Supplier, SupplierSaved
+from goodword.core.times import Millis
+
+
+class ReferralLookup(Struct):
+    """What commands ask for by name. Codes and coupons in any case; `journeys` are friends known by number."""
+
+    clicks: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+    slots: set[tuple[ProfileId, str, str]] = field(default_factory=set)
+    coupons: set[str] = field(default_factory=set)
+    recipients: set[str] = field(default_factory=set)
+    rewards: set[int] = field(default_factory=set)
+    journeys: set[ProfileId] = field(default_factory=set)
+    advocates: set[ProfileId] = field(default_factory=set)
+    pools: dict[str, int] = field(default_factory=dict)
+    """How many free coupons of which supplier."""
+    pool_codes: dict[str, set[str]] = field(default_factory=dict)
+    """Codes to look for in a supplier's pool."""
+    shares_since: dict[ProfileId, Millis] = field(default_factory=dict)
+    click_ips: dict[str, Millis] = field(default_factory=dict)
+    """Addresses (hashed) whose clicks since a time are counted."""
+
+
+class SharedTo(Struct, frozen=True):
+    """A share that an address received."""
+
+    share_id: int
+    advocate_id: ProfileId
+    program: str
+    campaign: str
+    at: Millis
+
+
+class CouponUse(Struct, frozen=True):
+    """A coupon that was handed out: for which reward, to whom, and who is on the other side of that referral."""
+
+    reward_id: int
+    profile_id: ProfileId
+    other_id: ProfileId | None
+    role: str
+    program: str
+    campaign: str
+
+
+class ReferralFacts(Struct):
+    """What is known of an account's referrals while a group is decided."""
+
+    programs: Programs = field(default_factory=Programs)
+    reference: Reference = field(default_factory=Reference)
+    suppliers: dict[str, Supplier] = field(default_factory=lambda: dict(BUILT_IN))
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    clicks: dict[str, Click] = field(default_factory=dict)
+    shareables: dict[str, Shareable | None] = field(default_factory=dict)
+    """By code, casefolded; None where a deleted person's code is reserved."""
+    slots: dict[tuple[ProfileId, str, str], Shareable] = field(default_factory=dict)
+    coupons: dict[str, CouponUse] = field(default_factory=dict)
+    recipients: dict[str, list[SharedTo]] = field(default_factory=dict)
+    journeys: dict[ProfileId, Journey] = field(default_factory=dict)
+    histories: dict[ProfileId, tuple[Step, ...]] = field(default_factory=dict)
+    """Listened events of people who have no journey yet, from the log."""
+    rewards: dict[int, Reward] = field(default_factory=dict)
+    moves: dict[int, int] = field(default_factory=dict)
+    """Transitions a loaded reward has so far."""
+    credited: dict[tuple[ProfileId, str], dict[int, int]] = field(default_factory=dict)
+    earned: dict[ProfileId, list[Earning]] = field(default_factory=dict)
+    spent: dict[tuple[str, str], dict[int, tuple[int, int]]] = field(default_factory=dict)
+    """By campaign and unit: what was given out a day, as count and value."""
+    free: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """Free coupons of a pool, in order: number and code."""
+    pool_codes: dict[str, dict[str, tuple[int, int | None]]] = field(default_factory=dict)
+    """Codes that a pool has: number, and the reward each was handed out for."""
+    balances: dict[tuple[ProfileId, str], int] = field(default_factory=dict)
+    shares: dict[ProfileId, int] = field(default_factory=dict)
+    clicks_by_ip: dict[str, int] = field(default_factory=dict)
+
+    def lay(self, record: Any) -> None:
+        """Lay one record over what was loaded."""
+        match record:
+            case Journey():
+                self.journeys[record.profile_id] = record
+            case Reward():
+                self.rewards[record.id] = record
+            case Credit():
+                days = self.credited.setdefault((record.advocate_id, record.program), {})
+                days[record.day] = days.get(record.day, 0) + record.count
+            case Earning():
+                self._earn(record)
+            case CouponMoved():
+                self._move_coupon(record)
+            case Campaign():
+                self.campaigns = {**self.campaigns, record.id: record}
+                self.programs = Programs.of(self.campaigns)
+            case Version():
+                pass
+            case SupplierSaved():
+                self.suppliers = {**self.suppliers, record.supplier.id: record.supplier}
+            case Shareable():
+                self.shareables[record.code.casefold()] = record
+                self.slots[record.profile_id, record.program, record.key] = record
+            case Click():
+                self.clicks[record.id] = record
+                if record.evidence.ip in self.clicks_by_ip:
+                    self.clicks_by_ip[record.evidence.ip] += 1
+            case Share():
+                self._share(record)
+            case _:
+                pass
+
+    def _earn(self, record: Earning) -> None:
+        self.earned.setdefault(record.profile_id, []).append(record)
+        days = self.spent.setdefault((record.campaign, record.unit), {})
+        count, value = days.get(record.day, (0, 0))
+        days[record.day] = (count + record.count, value + record.value)
+
+    def _move_coupon(self, record: CouponMoved) -> None:
+        free = self.free.get(record.supplier, [])
+        self.free[record.supplier] = [entry for entry in free if entry[0] != record.id]
+
+    def _share(self, record: Share) -> None:
+        self.shares[record.profile_id] = self.shares.get(record.profile_id, 0) + max(1, len(record.recipients))
+        for email in record.recipients:
+            to = SharedTo(record.id, record.profile_id, record.program, record.campaign, record.at)
+            self.recipients.setdefault(email, []).append(to)

@@ -1,0 +1,246 @@
+"""Rewards: what a campaign promises, what was earned, its states and the moves between them, and what moves points.
+
+Values are integer minor units: cents of a currency, hundredths of a point or of a percent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from goodword.core.profile import ProfileId
+from goodword.core.times import Millis
+
+RewardState = Literal["EARNED", "FULFILLED", "SENT", "REDEEMED", "FAILED", "CANCELED", "REVOKED", "EXPIRED"]
+TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
+    "EARNED": frozenset(("FULFILLED", "FAILED", "CANCELED", "EXPIRED")),
+    "FULFILLED": frozenset(("SENT", "REDEEMED", "FAILED", "REVOKED", "EXPIRED")),
+    "SENT": frozenset(("REDEEMED", "FAILED", "REVOKED", "EXPIRED")),
+    "FAILED": frozenset(("EARNED", "FULFILLED", "CANCELED")),
+    "REDEEMED": frozenset(("REVOKED",)),
+    "CANCELED": frozenset(),
+    "REVOKED": frozenset(),
+    "EXPIRED": frozenset(),
+}
+"""Which state may follow which (domain 4.2); a supplier may publish its own map."""
+
+GONE: frozenset[RewardState] = frozenset(("CANCELED", "REVOKED", "EXPIRED"))
+Role = Literal["advocate", "friend", "participant"]
+SupplierType = Literal["POINTS", "ACCOUNT_CREDIT", "COUPON_POOL", "STATIC_COUPON", "CUSTOM_REWARD"]
+
+
+class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A source of rewards. POINTS and ACCOUNT_CREDIT post to the ledger, a pool hands out each uploaded code once, a static coupon
+    is one code for everybody, a custom reward is fulfilled by the brand's own system."""
+
+    id: str
+    type: SupplierType
+    name: str = ""
+    description: str = ""
+    enabled: bool = True
+    face_value: str = ""
+    face_value_type: str = ""
+    code: str = ""
+    partner_reward_supplier_id: str = ""
+    low_balance: int = 0
+    expires_days: int | None = None
+    limit_per_hour: int | None = None
+    limit_per_day: int | None = None
+    state_transitions: dict[str, list[str]] = field(default_factory=dict)
+
+
+POINTS = Supplier("points", "POINTS", "Points", face_value_type="POINTS")
+CREDIT = Supplier("credit", "ACCOUNT_CREDIT", "Account credit")
+BUILT_IN = {each.id: each for each in (POINTS, CREDIT)}
+"""Suppliers every account has."""
+
+
+class Value(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a reward is worth: a fixed `amount` of `unit` (POINTS, PERCENT_OFF, MONTH or a currency), or `percent` of the event's value,
+    clamped to `min` and `max`. Decimals as text."""
+
+    amount: str | None = None
+    unit: str = "POINTS"
+    percent: str | None = None
+    min: str | None = None
+    max: str | None = None
+
+
+class Limit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """At most `count` rewards in `days` days (None: ever) for one recipient."""
+
+    count: int
+    days: int | None = None
+
+
+class Check(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A comparison of a profile's parameter (`on: profile`) or an event's property (`on: event`)."""
+
+    name: str
+    is_: Literal["equals", "not_equals", "blank", "not_blank", "contains", "not_contains", "matches", "not_matches"] = field(name="is")
+    value: str = ""
+    on: Literal["profile", "event"] = "profile"
+
+
+class RewardRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All must pass (domain 4.4). Amounts as decimal text."""
+
+    email: bool = True
+    value_min: str | None = None
+    value_max: str | None = None
+    once: Literal["relationship", "person", "event"] = "relationship"
+    allow_reverse: bool = False
+    nth: int | None = None
+    milestones: list[int] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
+    annual_value_max: str | None = None
+    tax_year_start: str = "01-01"
+    new_customer_days: int | None = None
+    member_of: list[str] = field(default_factory=list)
+    not_member_of: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    other_checks: list[Check] = field(default_factory=list)
+    has_done: list[str] = field(default_factory=list)
+    has_not_done: list[str] = field(default_factory=list)
+
+
+class RewardTerms(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One reward a campaign promises: to whom, on which event (`outcome`, `sign_up` or an event's name), from which supplier."""
+
+    name: str
+    to: Role
+    value: Value = Value()
+    on: str = "outcome"
+    supplier: str = "points"
+    pending_days: float = 0
+    expires_days: int | None = None
+    rules: RewardRules = RewardRules()
+
+
+class Passed(Struct, frozen=True, array_like=True, gc=False):
+    """One rule's verdict: PASS, FAIL, UNKNOWN (the data to tell is missing; does not fail), WAIT or REVIEW, and why in plain words that
+    name nobody. `until` is when a WAIT ends."""
+
+    rule: str
+    result: Literal["PASS", "FAIL", "UNKNOWN", "WAIT", "REVIEW"]
+    why: str = ""
+    until: Millis = 0
+
+
+class Reward(Struct, frozen=True):
+    """A reward as stored. `journey_id` is the profile whose event earned it, `other_id` the other side of the referral.
+
+    `waiting` says what an EARNED reward waits for: `pending` until `due_at`, `review` for a person, `supplier` for the brand's own
+    system or for stock; empty once nothing holds it. `value` is in hundredths of `unit` (or the currency's minor units).
+    """
+
+    id: int
+    profile_id: ProfileId
+    journey_id: ProfileId
+    campaign: str
+    version: int
+    program: str
+    name: str
+    role: Role
+    supplier: str
+    state: RewardState
+    unit: str
+    value: int
+    cause: int
+    created_at: Millis
+    updated_at: Millis
+    other_id: ProfileId | None = None
+    nth: int = 0
+    waiting: Literal["", "pending", "review", "supplier"] = ""
+    due_at: Millis | None = None
+    expires_at: Millis | None = None
+    coupon: int | None = None
+    rules: tuple[Passed, ...] = ()
+    is_final: bool = False
+    """Ended by a person or by time: judging the event anew does not bring it back."""
+    secret: dict[str, Any] = field(default_factory=dict)
+    """What may name someone or be worth money, sealed with the recipient's key: `code`, `partner_reward_id`, `email`, `data`."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Canceled, revoked or expired."""
+        return self.state in GONE
+
+
+class Transition(Struct, frozen=True):
+    """One move of a reward, or an attempt at one that failed (`is_success` false). `by` names an operator, or is empty."""
+
+    reward_id: int
+    profile_id: ProfileId
+    seq: int
+    at: Millis
+    before: RewardState | Literal[""]
+    after: RewardState
+    is_success: bool = True
+    message: str = ""
+    by: str = ""
+    cause: int = 0
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Posting(Struct, frozen=True):
+    """One entry of the ledger: `amount` goes to the person's balance of `unit` and from the program's; the two always balance."""
+
+    id: int
+    profile_id: ProfileId
+    unit: str
+    amount: int
+    reward_id: int
+    at: Millis
+    reason: str
+
+
+class Earning(Struct, frozen=True):
+    """What a recipient earned (or gave back) on a day, for limits; and what the campaign spent, for budgets."""
+
+    profile_id: ProfileId
+    campaign: str
+    program: str
+    name: str
+    unit: str
+    day: int
+    count: int
+    value: int
+
+
+class CouponAdded(Struct, frozen=True):
+    """A code in a supplier's pool."""
+
+    id: int
+    supplier: str
+    upload_id: int
+    code: str
+
+
+class CouponMoved(Struct, frozen=True):
+    """A coupon handed out for a reward, or (None) put back; `is_removed` takes it from the pool for good."""
+
+    id: int
+    supplier: str
+    reward_id: int | None
+    is_removed: bool = False
+
+
+class CouponUpload(Struct, frozen=True):
+    """A change of a pool, counted."""
+
+    id: int
+    supplier: str
+    at: Millis
+    type: Literal["ADD", "DELETE"]
+    added: int
+    refused: int
+    by: str
+
+
+class SupplierSaved(Struct, frozen=True):
+    """A supplier as saved."""
+
+    supplier: Supplier
+    at: Millis

@@ -1,0 +1,62 @@
+"""What an account's people configured, held in memory: campaigns, suppliers, endpoints, block lists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from goodword.core.campaign import Campaign, Document, Mark, Programs
+from goodword.core.delivery import Endpoint
+from goodword.core.quality import BlockEntry, Reference
+from goodword.core.reward import BUILT_IN, Supplier
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+_document = msgspec.json.Decoder(Document).decode
+_history = msgspec.json.Decoder(tuple[Mark, ...]).decode
+_supplier = msgspec.json.Decoder(Supplier).decode
+_endpoint = msgspec.json.Decoder(Endpoint).decode
+
+
+def load_programs(store: Store) -> None:
+    """Read all of it anew."""
+    database = store.database
+    documents: dict[tuple[int, str], dict[int, Document]] = defaultdict(dict)
+    for account, campaign, number, text in database.load("SELECT account_id, campaign_id, number, document FROM campaign_version"):
+        documents[account, campaign][number] = _document(text)
+    campaigns: dict[int, dict[str, Campaign]] = defaultdict(dict)
+    for account, id, program, created_at, updated_at, latest, history in database.load(
+        "SELECT account_id, id, program, created_at, updated_at, latest, history FROM campaign"
+    ):
+        campaigns[account][id] = Campaign(id, program, created_at, updated_at, latest, _history(history), documents[account, id])
+    suppliers: dict[int, dict[str, Supplier]] = defaultdict(lambda: dict(BUILT_IN))
+    for account, text in database.load("SELECT account_id, document FROM supplier"):
+        supplier = _supplier(text)
+        suppliers[account][supplier.id] = supplier
+    endpoints: dict[int, dict[str, Endpoint]] = defaultdict(dict)
+    for account, text, secret in database.load("SELECT account_id, document, secret FROM endpoint"):
+        endpoint = _endpoint(text)
+        endpoints[account][endpoint.id] = replace(endpoint, secret=store.sealer.open_secret(secret))
+    blocks: dict[int, list[BlockEntry]] = defaultdict(list)
+    for account, *entry in database.load("SELECT account_id, list_type, filter_type, value, note, created_at FROM block"):
+        blocks[account].append(BlockEntry(*entry))
+    store.programs = {account: Programs.of(found) for account, found in campaigns.items()}
+    store.suppliers, store.endpoints, store.blocks = dict(suppliers), dict(endpoints), dict(blocks)
+    store.references = {account: _reference(store, blocks.get(account, [])) for account in store.accounts}
+
+
+def _reference(store: Store, blocks: list[BlockEntry]) -> Reference:
+    def listed(kind: str, way: str) -> frozenset[str]:
+        return frozenset(entry.value for entry in blocks if entry.list_type == kind and entry.filter_type == way)
+
+    return Reference(
+        store.disposable_domains,
+        listed("NORMALIZED_EMAIL", "BLACK"),
+        listed("EMAIL_DOMAIN", "BLACK"),
+        listed("NORMALIZED_EMAIL", "WHITE"),
+        listed("EMAIL_DOMAIN", "WHITE"),
+    )

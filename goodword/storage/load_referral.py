@@ -1,0 +1,367 @@
+"""Loads what deciding about referrals takes: in stages, a bounded number of statements each, however many commands a group has.
+
+Who is meant (clicks, codes, coupons, shares) comes first, then the friends' journeys, then the advocates these name, and who
+referred those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from goodword.core import command as c
+from goodword.core.event import IS_EVENT, TRACK
+from goodword.core.facts import Facts, Lookup, wanted_friends
+from goodword.core.profile import ProfileId
+from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
+from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
+from goodword.core.reward import Earning, Passed, Reward
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+ANCESTORS_MAX = 4
+CLICKS_WITHIN_MS = 600_000
+SHARES_WITHIN_MS = 7 * 24 * 3_600_000
+EARNED_WITHIN_DAYS = 366
+_journey = msgspec.json.Decoder(Journey).decode
+_shareable = msgspec.json.Decoder(Shareable).decode
+_evidence = msgspec.json.Decoder(Evidence).decode
+_rules = msgspec.json.Decoder(tuple[Passed, ...]).decode
+_secret = msgspec.json.Decoder(dict[str, Any]).decode
+REWARD = (
+    "r.id, r.profile_id, r.journey_id, r.campaign_id, r.version, r.program, r.name, r.role, r.supplier_id, r.state, r.unit, r.value,"
+    " r.cause, r.created_at, r.updated_at, r.other_id, r.nth, r.waiting, r.due_at, r.expires_at, r.coupon, r.rules, r.is_final, r.secret"
+)
+"""The columns that `read_reward` reads, of `reward r`."""
+
+
+def read_reward(store: Store, row: Sequence[Any]) -> Reward:
+    """A row of `reward` as a reward; what its recipient's key sealed is empty once the key is destroyed."""
+    values, (rules, is_final, secret) = row[:-3], row[-3:]
+    key = store.keys.key(values[1]) if secret else None
+    opened = _secret(store.sealer.open_body(key, secret)) if key is not None else {}
+    rest: dict[str, Any] = {"rules": _rules(rules), "is_final": bool(is_final), "secret": opened}
+    return Reward(*values, **rest)
+
+
+def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], facts: Facts) -> None:
+    """Fill `facts.referrals`. The owners of keys and what events claim must be loaded already; adds profiles that are wanted too."""
+    known = facts.referrals
+    known.suppliers = store.suppliers.get(account, known.suppliers)
+    known.endpoints = store.endpoints.get(account, known.endpoints)
+    known.reference = store.references.get(account, known.reference)
+    programs = store.programs.get(account)
+    asked = lookup.referrals
+    if programs is not None:
+        known.programs, known.campaigns = programs, programs.campaigns
+    elif not _is_asked(asked):
+        return
+    friends = set(asked.journeys)
+    for command in commands:
+        if command.account == account:
+            friends |= wanted_friends(command, facts)
+    if not (friends or _is_asked(asked)):
+        return
+    loading = _Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
+    loading.named(asked)
+    loading.rewards_by_id(asked.rewards)
+    friends |= {reward.journey_id for reward in known.rewards.values()}
+    people = {reward.profile_id for reward in known.rewards.values()} | asked.journeys
+    loading.people(friends, asked.advocates | loading.advocates | people)
+    loading.pools(asked)
+
+
+def _is_asked(asked: ReferralLookup) -> bool:
+    return any(getattr(asked, name) for name in asked.__struct_fields__)
+
+
+class _Loading:
+    """One account's part of a group."""
+
+    def __init__(self, store: Store, account: int, facts: Facts, emails: set[str]) -> None:
+        self.store = store
+        self.emails = emails
+        self.account = account
+        self.facts = facts
+        self.known: ReferralFacts = facts.referrals
+        self.advocates: set[ProfileId] = set()
+
+    def _by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
+        digest = self.store.sealer.hash
+        return {digest(self.account, kind + text): text for text in texts}
+
+    def _read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[tuple[Any, ...]]:
+        """Rows joined with a list of keys: the list is `k.value`, its place the first `?`."""
+        ordered = sorted(keys)
+        database = self.store.database
+        if ordered and isinstance(ordered[0], bytes):
+            array = database.blobs(ordered)
+        elif ordered and isinstance(ordered[0], str):
+            array = database.texts(ordered)
+        else:
+            array = database.ints(ordered)
+        return list(database.load(sql, (array, *more))) if ordered else []
+
+    def named(self, asked: ReferralLookup) -> None:
+        """Clicks, codes, slots, coupons: whoever a message or a call names."""
+        known, account = self.known, self.account
+        for id, at, advocate, program, campaign, counted, evidence in self._read(
+            "SELECT x.id, x.at, x.advocate_id, x.program, x.campaign_id, x.counted, x.evidence FROM carray(?) k"
+            " CROSS JOIN click x ON x.account_id = ? AND x.id = k.value",
+            asked.clicks,
+            account,
+        ):
+            known.clicks[id] = Click(id, at, ProfileId(advocate), program, campaign, "", _evidence(evidence), bool(counted))
+            self.advocates.add(ProfileId(advocate))
+        self._shareables(asked)
+        for text, use in self._coupon_uses(asked.coupons):
+            known.coupons[text] = use
+            self.advocates.update(number for number in (use.profile_id, use.other_id) if number is not None)
+        for ip, since in asked.click_ips.items():
+            rows = self.store.database.load(
+                "SELECT count(*) FROM click WHERE account_id = ? AND ip = ? AND at > ?", (account, ip, since - CLICKS_WITHIN_MS)
+            )
+            known.clicks_by_ip[ip] = next(iter(rows))[0]
+        for number, at in asked.shares_since.items():
+            rows = self.store.database.load(
+                "SELECT coalesce(sum(max(recipients, 1)), 0) FROM share WHERE account_id = ? AND profile_id = ? AND at > ?",
+                (account, number, at - SHARES_WITHIN_MS),
+            )
+            known.shares[number] = next(iter(rows))[0]
+
+    def _shareables(self, asked: ReferralLookup) -> None:
+        codes = self._by_hash("k", asked.codes)
+        slots = {f"{profile}\0{program}\0{key}": (profile, program, key) for profile, program, key in asked.slots}
+        hashed = self._by_hash("s", slots)
+        rows = self._read(
+            "SELECT s.code, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.code = k.value",
+            codes,
+            self.account,
+        )
+        for code, number, body in self.store.refreshed(rows):
+            self.known.shareables[codes[code]] = self._shareable(number, body)
+        rows = self._read(
+            "SELECT s.slot, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.slot = k.value",
+            hashed,
+            self.account,
+        )
+        for slot, number, body in self.store.refreshed(rows):
+            if (found := self._shareable(number, body)) is not None:
+                self.known.slots[slots[hashed[slot]]] = found
+
+    def _shareable(self, number: int, body: bytes) -> Shareable | None:
+        key = self.store.keys.key(number) if number else None
+        if key is None or not body:
+            return None
+        self.advocates.add(ProfileId(number))
+        return _shareable(self.store.sealer.open_body(key, body))
+
+    def _coupon_uses(self, coupons: set[str]) -> Iterable[tuple[str, CouponUse]]:
+        hashes = self._by_hash("q", coupons)
+        rows = self._read(
+            "SELECT q.hash, r.id, r.profile_id, r.other_id, r.role, r.program, r.campaign_id FROM carray(?) k"
+            " CROSS JOIN coupon q ON q.account_id = ?2 AND q.hash = k.value"
+            " CROSS JOIN reward r ON r.account_id = ?2 AND r.id = q.reward_id",
+            hashes,
+            self.account,
+        )
+        for hash16, reward, profile, other, role, program, campaign in rows:
+            yield hashes[hash16], CouponUse(reward, ProfileId(profile), other, role, program, campaign)
+
+    def rewards_by_id(self, ids: set[int]) -> None:
+        """Rewards that commands name."""
+        sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
+        self._keep_rewards(self._read(sql, ids, self.account))
+
+    def _keep_rewards(self, rows: list[tuple[Any, ...]]) -> None:
+        for row in self.store.refreshed(rows):
+            reward = read_reward(self.store, row)
+            self.known.rewards[reward.id] = reward
+        for number, moves in self._read(
+            "SELECT t.reward_id, max(t.seq) FROM carray(?) k CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value"
+            " GROUP BY t.reward_id",
+            {row[0] for row in rows},
+            self.account,
+        ):
+            self.known.moves[number] = moves
+
+    def people(self, friends: set[ProfileId], advocates: set[ProfileId]) -> None:
+        """Journeys of friends, the advocates they name, who referred those; profiles, rewards and counters of all of them."""
+        known = self.known
+        self.resolve(friends | advocates)
+        merged = self.facts.merged
+        friends = {merged.get(number, number) for number in friends}
+        self.profiles(friends | {merged.get(number, number) for number in advocates})
+        everyone = {number for friend in friends for number in self._numbers(friend)}
+        self.journeys(everyone)
+        self._match_back(friends)
+        named = advocates | {
+            touch.advocate_id for number in everyone if number in known.journeys for touch in known.journeys[number].touches
+        }
+        named |= {to.advocate_id for shared in known.recipients.values() for to in shared}
+        asked = set(everyone)
+        for _ in range(ANCESTORS_MAX):
+            self.resolve(named)
+            named = {merged.get(number, number) for number in named} - asked
+            if not named:
+                break
+            asked |= named
+            self.profiles(named)
+            self.journeys({number for advocate in named for number in self._numbers(advocate)})
+            named = self._touched(named)
+        self._histories(friends)
+        self._rewards_of(everyone)
+        self._counters(asked)
+
+    def _numbers(self, number: ProfileId) -> tuple[ProfileId, ...]:
+        """A profile's number and those of all that became part of it."""
+        profile = self.facts.profiles.get(number)
+        return (number, *profile.sources) if profile is not None else (number,)
+
+    def _touched(self, numbers: set[ProfileId]) -> set[ProfileId]:
+        """The advocates that people's journeys name."""
+        found = (self.known.journeys[number] for number in numbers if number in self.known.journeys)
+        return {touch.advocate_id for journey in found for touch in journey.touches}
+
+    def resolve(self, numbers: set[ProfileId]) -> None:
+        """Learn which numbers became part of others."""
+        unknown = numbers - self.facts.merged.keys() - self.facts.profiles.keys()
+        for source, target in self._read(
+            "SELECT m.source, m.target FROM carray(?) k CROSS JOIN merged m ON m.account_id = ? AND m.source = k.value",
+            unknown,
+            self.account,
+        ):
+            self.facts.merged[source] = target
+
+    def profiles(self, numbers: set[ProfileId]) -> None:
+        """Load those profiles that are not loaded yet."""
+        from goodword.storage.load import load_profiles
+
+        self.facts.profiles.update(load_profiles(self.store, self.account, numbers - self.facts.profiles.keys()))
+
+    def journeys(self, numbers: set[ProfileId]) -> None:
+        """Load journeys."""
+        rows = self._read(
+            "SELECT j.profile_id, j.doc FROM carray(?) k CROSS JOIN journey j ON j.account_id = ? AND j.profile_id = k.value",
+            numbers - self.known.journeys.keys(),
+            self.account,
+        )
+        for number, doc in self.store.refreshed(rows):
+            key = self.store.keys.key(number)
+            if key is not None:
+                self.known.journeys[number] = _journey(self.store.sealer.open_body(key, doc))
+
+    def _match_back(self, friends: set[ProfileId]) -> None:
+        """Shares that the friends' addresses received: those of their profiles, and those their messages bring."""
+        emails = {email for friend in friends if (profile := self.facts.profiles.get(friend)) for email in profile.emails}
+        hashes = self._by_hash("e", emails | self.emails)
+        for email, share, advocate, program, campaign, at in self._read(
+            "SELECT p.email, s.id, s.profile_id, s.program, s.campaign_id, s.at FROM carray(?) k"
+            " CROSS JOIN share_recipient p ON p.account_id = ?2 AND p.email = k.value"
+            " CROSS JOIN share s ON s.account_id = ?2 AND s.id = p.share_id",
+            hashes,
+            self.account,
+        ):
+            to = SharedTo(share, ProfileId(advocate), program, campaign, at)
+            self.known.recipients.setdefault(hashes[email], []).append(to)
+
+    def _histories(self, friends: set[ProfileId]) -> None:
+        """What people without a journey did before there were campaigns, from the log."""
+        listened = self.known.programs.listened
+        new = {friend for friend in friends if friend in self.facts.profiles and friend not in self.known.journeys}
+        if not new or not listened:
+            return
+        home = {number: friend for friend in new for number in self._numbers(friend)}
+        arrivals = {arrival: friend for number, friend in home.items() for arrival in self.store.people.waiting_of(number)}
+        for number, arrival in self._read(
+            "SELECT p.profile_id, p.arrival FROM carray(?) k CROSS JOIN person_event p ON p.account_id = ? AND p.profile_id = k.value",
+            home,
+            self.account,
+        ):
+            arrivals[arrival] = home[number]
+        found: dict[ProfileId, list[Step]] = {}
+        for arrival, hash16, name, at, received_at, flags, amount, currency in self._read(
+            "SELECT e.arrival, e.hash, e.name, e.at, e.received_at, e.flags, e.amount, e.currency FROM carray(?) k"
+            " CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ? AND e.type = ? AND e.duplicate_of IS NULL",
+            arrivals,
+            self.account,
+            TRACK,
+        ):
+            if flags & IS_EVENT and name.casefold() in listened:
+                step = Step(arrival, hash16.hex(), name, at, received_at, bool(flags & 1), amount, currency)
+                found.setdefault(arrivals[arrival], []).append(step)
+        self.known.histories = {friend: tuple(steps) for friend, steps in found.items()}
+
+    def _rewards_of(self, journeys: set[ProfileId]) -> None:
+        sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.journey_id = k.value"
+        self._keep_rewards(self._read(sql, journeys, self.account))
+
+    def _counters(self, people: set[ProfileId]) -> None:
+        """What limits, Nth rules and budgets count, where a campaign has such rules."""
+        rewards = [reward for campaign in self.known.campaigns.values() for reward in campaign.document.rewards]
+        numbers = {number for person in people for number in self._numbers(person)}
+        home = {number: person for person in people for number in self._numbers(person)}
+        if not self.known.campaigns:
+            return
+        for advocate, program, day, count in self._read(
+            "SELECT x.advocate_id, x.program, x.day, x.count FROM carray(?) k"
+            " CROSS JOIN credited x ON x.account_id = ? AND x.advocate_id = k.value",
+            numbers,
+            self.account,
+        ):
+            days = self.known.credited.setdefault((home[advocate], program), {})
+            days[day] = days.get(day, 0) + count
+        if any(reward.rules.limits or reward.rules.annual_value_max for reward in rewards):
+            for profile, program, name, unit, day, count, value in self._read(
+                "SELECT x.profile_id, x.program, x.name, x.unit, x.day, x.count, x.value FROM carray(?) k"
+                " CROSS JOIN earned x ON x.account_id = ? AND x.profile_id = k.value",
+                numbers,
+                self.account,
+            ):
+                earning = Earning(home[profile], "", program, name, unit, day, count, value)
+                self.known.earned.setdefault(home[profile], []).append(earning)
+        if any(reward.rules.nth or reward.rules.milestones for reward in rewards):
+            sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value AND r.nth > 0"
+            self._keep_rewards(self._read(sql, numbers, self.account))
+        if any(campaign.document.budgets for campaign in self.known.campaigns.values()):
+            for campaign_id, unit, day, count, value in self.store.database.load(
+                "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
+            ):
+                self.known.spent.setdefault((campaign_id, unit), {})[day] = (count, value)
+        for number, unit, amount in self._read(
+            "SELECT b.profile_id, b.unit, b.amount FROM carray(?) k CROSS JOIN balance b ON b.account_id = ? AND b.profile_id = k.value",
+            numbers,
+            self.account,
+        ):
+            place = (home[number], unit)
+            self.known.balances[place] = self.known.balances.get(place, 0) + amount
+
+    def pools(self, asked: ReferralLookup) -> None:
+        """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
+        known, database, sealer = self.known, self.store.database, self.store.sealer
+        wanted = dict(asked.pools)
+        names = {reward.supplier for campaign in known.campaigns.values() for reward in campaign.document.rewards}
+        names |= {reward.supplier for reward in known.rewards.values()}
+        for name in names:
+            supplier = known.suppliers.get(name)
+            if supplier is not None and supplier.type == "COUPON_POOL":
+                wanted.setdefault(name, max(16, 2 * len(known.journeys)))
+        for name, count in wanted.items():
+            rows = database.load(
+                "SELECT id, code FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL ORDER BY id LIMIT ?",
+                (self.account, name, count),
+            )
+            known.free[name] = [(number, sealer.open_body(sealer.account_secret, code).decode()) for number, code in rows]
+        for name, codes in asked.pool_codes.items():
+            hashes = self._by_hash("q", {code.casefold() for code in codes})
+            held = self._read(
+                "SELECT q.hash, q.id, q.reward_id FROM carray(?) k"
+                " CROSS JOIN coupon q ON q.account_id = ? AND q.supplier_id = ? AND q.hash = k.value",
+                hashes,
+                self.account,
+                name,
+            )
+            known.pool_codes[name] = {hashes[hash16]: (number, reward) for hash16, number, reward in held}

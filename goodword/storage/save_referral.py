@@ -1,0 +1,297 @@
+"""Writes the rows of campaigns, referrals, rewards and deliveries: the part of `save` that begins where messages end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from goodword.core.campaign import Campaign, Version
+from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered
+from goodword.core.delivery import Announcement, Attempt, Endpoint, is_wanted
+from goodword.core.fresh import IDS_PER_COMMAND
+from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
+from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+encode = msgspec.json.Encoder().encode
+Rows = list[tuple[Any, ...]]
+HALF = IDS_PER_COMMAND // 2
+"""Deliveries of a command are numbered from here, so that they do not meet the ids the command gave out itself."""
+
+
+class ReferralSaving:
+    """The rows of one group. Of a journey, a reward or a link only the last state is written; counters are summed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.last: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]] = defaultdict(dict)
+        self.rows: dict[str, Rows] = defaultdict(list)
+        self.sums: dict[str, dict[tuple[Any, ...], list[int]]] = defaultdict(dict)
+        self.changes_programs = False
+        self._delivered = 0
+        self._arrival = 0
+
+    def take(self, account: int, record: Any, arrival: int) -> None:
+        """Add one record. `arrival` is the place in the log of the command that caused it."""
+        match record:
+            case Journey() | Relationship() | Judgement() | Credit() | Click() | Share() | Shareable():
+                self._referral(account, record)
+            case Reward() | Transition() | Earning() | Posting():
+                self._reward(account, record)
+            case CouponAdded() | CouponMoved() | CouponUpload():
+                self._coupon(account, record)
+            case Announcement() | Attempt() | Redelivered():
+                self._delivery(account, record, arrival)
+            case _:
+                self._settings(account, record)
+
+    def _key(self, profile_id: int | None) -> bytes:
+        """The key that seals what is about a person, or about nobody. Errors: LookupError when the person's was destroyed."""
+        store = self.store
+        key = store.keys.key(profile_id) if profile_id else store.sealer.account_secret
+        if key is None:
+            raise LookupError(f"profile {profile_id} has no key")
+        return key
+
+    def _seal(self, profile_id: int | None, value: Any) -> bytes:
+        return self.store.sealer.seal_body(self._key(profile_id), encode(value)) if value else b""
+
+    def _referral(self, account: int, record: Any) -> None:
+        digest = self.store.sealer.hash
+        match record:
+            case Journey():
+                self.last["journey"][account, record.profile_id] = (self._seal(record.profile_id, record),)
+            case Relationship():
+                place = (account, record.friend_id, record.program, record.advocate_id)
+                self.last["relationship"][place] = (
+                    record.campaign, record.reason, record.at, record.updated_at, record.displaced_at, record.cause,
+                )  # fmt: skip
+            case Judgement():
+                self.last["judgement"][account, record.arrival, record.campaign] = (
+                    record.version, record.program, record.kind, record.friend_id, record.advocate_id, record.reason, record.ref,
+                    record.touch_at, record.quality, record.review, record.judged_at, encode(record.rules).decode(),
+                )  # fmt: skip
+            case Credit():
+                self._add("credited", (account, record.advocate_id, record.program, record.day), record.count)
+            case Click():
+                self.rows["click"].append((
+                    account, record.id, record.at, record.advocate_id, record.program, record.campaign,
+                    digest(account, "k" + record.code.casefold()), int(record.is_counted), record.evidence.ip,
+                    encode(record.evidence).decode(),
+                ))  # fmt: skip
+            case Share():
+                self.rows["share"].append((
+                    account, record.id, record.profile_id, record.at, record.channel, record.program, record.campaign,
+                    len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())),
+                ))  # fmt: skip
+                self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in record.recipients)
+            case Shareable():
+                slot = digest(account, f"s{record.profile_id}\0{record.program}\0{record.key}")
+                self.last["shareable"][account, digest(account, "k" + record.code.casefold())] = (
+                    slot, record.profile_id, record.program, record.created_at, self._seal(record.profile_id, record),
+                )  # fmt: skip
+
+    def _reward(self, account: int, record: Any) -> None:
+        match record:
+            case Reward():
+                self.last["reward"][account, record.id] = (
+                    record.profile_id, record.journey_id, record.other_id, record.campaign, record.version, record.program, record.name,
+                    record.role, record.supplier, record.state, record.unit, record.value, record.cause, record.nth, record.waiting,
+                    int(record.is_final), record.created_at, record.updated_at, record.due_at, record.expires_at, record.coupon,
+                    encode(record.rules).decode(), self._seal(record.profile_id, record.secret),
+                )  # fmt: skip
+            case Transition():
+                self.rows["reward_transition"].append((
+                    account, record.reward_id, record.seq, record.at, record.before, record.after, int(record.is_success),
+                    record.message, record.by, record.cause, self._seal(record.profile_id, record.detail),
+                ))  # fmt: skip
+            case Earning():
+                place = (account, record.profile_id, record.program, record.name, record.unit, record.day)
+                self._add("earned", place, record.count, record.value)
+                self._add("spent", (account, record.campaign, record.unit, record.day), record.count, record.value)
+            case Posting():
+                self.rows["posting"].append(
+                    (account, record.id, record.profile_id, record.unit, record.amount, record.reward_id, record.at, record.reason)
+                )
+                self._add("balance", (account, record.profile_id, record.unit), record.amount)
+
+    def _add(self, table: str, place: tuple[Any, ...], *amounts: int) -> None:
+        sums = self.sums[table].setdefault(place, [0] * len(amounts))
+        for index, amount in enumerate(amounts):
+            sums[index] += amount
+
+    def _coupon(self, account: int, record: CouponAdded | CouponMoved | CouponUpload) -> None:
+        store = self.store
+        match record:
+            case CouponAdded():
+                self.rows["coupon"].append((
+                    account, record.id, record.supplier, record.upload_id, None, store.sealer.hash(account, "q" + record.code.casefold()),
+                    store.sealer.seal_body(store.sealer.account_secret, record.code.encode()),
+                ))  # fmt: skip
+            case CouponMoved(is_removed=True):
+                self.rows["coupon_removed"].append((account, record.id))
+            case CouponMoved():
+                self.rows["coupon_moved"].append((record.reward_id, account, record.id))
+            case CouponUpload():
+                self.rows["coupon_upload"].append(
+                    (account, record.id, record.supplier, record.at, record.type, record.added, record.refused, record.by)
+                )
+
+    def _delivery(self, account: int, record: Announcement | Attempt | Redelivered, arrival: int) -> None:
+        match record:
+            case Announcement():
+                if arrival != self._arrival:
+                    self._arrival, self._delivered = arrival, HALF
+                for endpoint in self.store.endpoints.get(account, {}).values():
+                    if is_wanted(record, endpoint):
+                        number = arrival * IDS_PER_COMMAND + self._delivered
+                        self._delivered += 1
+                        self.rows["delivery"].append((
+                            account, number, endpoint.id, record.event_type, record.event_id, record.profile_id or 0, record.at, record.at,
+                            0, "waiting", self._seal(record.profile_id, record.payload),
+                        ))  # fmt: skip
+            case Attempt():
+                state = (record.state, record.next_at, record.number)
+                self.rows["attempted"].append((*state, account, record.delivery_id))
+                exchange = {"request": record.request, "response": record.response}
+                self.rows["attempt"].append((
+                    account, record.delivery_id, record.number, record.at, record.millis, record.status, record.error,
+                    record.profile_id or 0, self._seal(record.profile_id, exchange),
+                ))  # fmt: skip
+            case Redelivered():
+                self.rows["redelivered"].extend((record.at, account, number) for number in record.delivery_ids)
+
+    def _settings(self, account: int, record: Any) -> None:
+        self.changes_programs = True
+        match record:
+            case Campaign():
+                self.last["campaign"][account, record.id] = (
+                    record.program, record.created_at, record.updated_at, record.latest, encode(record.history).decode(),
+                )  # fmt: skip
+            case Version():
+                self.rows["campaign_version"].append(
+                    (account, record.campaign, record.number, record.at, record.author, record.note, encode(record.document).decode())
+                )
+            case SupplierSaved(supplier=supplier, at=at):
+                self.last["supplier"][account, supplier.id] = (at, at, encode(supplier).decode())
+            case BlockListed(entry=entry, is_listed=is_listed):
+                value = entry.value
+                if entry.list_type == "NORMALIZED_EMAIL":
+                    value = self.store.sealer.hash(account, "e" + value).hex()
+                if is_listed:
+                    self.last["block"][account, entry.list_type, value] = (entry.filter_type, entry.note, entry.created_at)
+                else:
+                    self.rows["unblocked"].append((account, entry.list_type, value))
+            case EndpointSaved(endpoint=endpoint, is_deleted=is_deleted):
+                if is_deleted:
+                    self.rows["endpoint_gone"].append((account, endpoint.id))
+                    self.rows["deliveries_gone"].append((account, endpoint.id))
+                else:
+                    self._endpoint(account, endpoint)
+            case _:
+                raise TypeError(type(record).__name__)
+
+    def _endpoint(self, account: int, endpoint: Endpoint) -> None:
+        document = encode(replace(endpoint, secret="")).decode()
+        secret = self.store.sealer.seal_secret(endpoint.secret)
+        self.last["endpoint"][account, endpoint.id] = (endpoint.created_at, endpoint.updated_at, document, secret)
+
+    def erase(self, account: int, erased: Erased) -> None:
+        """Everything said about deleted people goes; codes stay reserved, referrals point to a number that has nobody."""
+        digest = self.store.sealer.hash
+        numbers = [(account, number) for number in erased.profile_ids]
+        for name in ("journey_gone", "share_gone", "delivery_gone", "attempt_gone", "shareable_gone", "secret_gone", "recipient_of_gone"):
+            self.rows[name].extend(numbers)
+        self.rows["recipient_gone"].extend((account, digest(account, key)) for key in erased.keys if key[0] == "e")
+        for number in erased.profile_ids:
+            self.last["journey"].pop((account, number), None)
+
+    def write(self) -> None:
+        """Write everything, inside the caller's transaction."""
+        many = self.store.database.many
+        for name, sql in _LAST.items():
+            if found := self.last.get(name):
+                many(sql, [(*place, *found[place]) for place in sorted(found)])
+        for name, sql in _SUMS.items():
+            if sums := self.sums.get(name):
+                many(sql, [(*place, *sums[place]) for place in sorted(sums)])
+        for name, sql in _ROWS.items():
+            if rows := self.rows.get(name):
+                many(sql, rows)
+
+
+def _put(table: str, keys: str, columns: str, kept: tuple[str, ...] = ()) -> str:
+    names = columns.split()
+    marks = ", ".join("?" * (len(keys.split()) + len(names)))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in kept)
+    listed = ", ".join((*keys.split(), *names))
+    return f"INSERT INTO {table} ({listed}) VALUES ({marks}) ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changed}"
+
+
+def _sum(table: str, keys: str, columns: str) -> str:
+    names = columns.split()
+    marks = ", ".join("?" * (len(keys.split()) + len(names)))
+    changed = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in names)
+    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changed}"
+
+
+_REWARD = (
+    "profile_id journey_id other_id campaign_id version program name role supplier_id state unit value cause nth waiting is_final"
+    " created_at updated_at due_at expires_at coupon rules secret"
+)
+_LAST = {
+    "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),
+    "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
+    "block": _put("block", "account_id list_type value", "filter_type note created_at"),
+    "endpoint": _put("endpoint", "account_id id", "created_at updated_at document secret", ("created_at",)),
+    "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
+    "journey": _put("journey", "account_id profile_id", "doc"),
+    "relationship": _put("relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause"),
+    "judgement": _put(
+        "judgement",
+        "account_id arrival campaign_id",
+        "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules",
+    ),
+    "reward": _put("reward", "account_id id", _REWARD),
+}
+_SUMS = {
+    "credited": _sum("credited", "account_id advocate_id program day", "count"),
+    "earned": _sum("earned", "account_id profile_id program name unit day", "count value"),
+    "spent": _sum("spent", "account_id campaign_id unit day", "count value"),
+    "balance": _sum("balance", "account_id profile_id unit", "amount"),
+}
+_ROWS = {
+    "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
+    "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+    "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?)",
+    "share_recipient": "INSERT INTO share_recipient VALUES (?,?,?) ON CONFLICT DO NOTHING",
+    "reward_transition": "INSERT INTO reward_transition VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    "posting": "INSERT INTO posting VALUES (?,?,?,?,?,?,?,?)",
+    "coupon": "INSERT INTO coupon VALUES (?,?,?,?,?,?,?)",
+    "coupon_moved": "UPDATE coupon SET reward_id = ? WHERE account_id = ? AND id = ?",
+    "coupon_removed": "DELETE FROM coupon WHERE account_id = ? AND id = ? AND reward_id IS NULL",
+    "coupon_upload": "INSERT INTO coupon_upload VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id)"
+    " DO UPDATE SET added = coupon_upload.added + excluded.added, refused = coupon_upload.refused + excluded.refused",
+    "unblocked": "DELETE FROM block WHERE account_id = ? AND list_type = ? AND value = ?",
+    "endpoint_gone": "DELETE FROM endpoint WHERE account_id = ? AND id = ?",
+    "deliveries_gone": "DELETE FROM delivery WHERE account_id = ? AND endpoint_id = ?",
+    "delivery": "INSERT INTO delivery VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    "attempted": "UPDATE delivery SET state = ?, next_at = ?, attempts = ? WHERE account_id = ? AND id = ?",
+    "attempt": "INSERT INTO attempt VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+    "redelivered": "UPDATE delivery SET state = 'waiting', next_at = ? WHERE account_id = ? AND id = ?",
+    "journey_gone": "DELETE FROM journey WHERE account_id = ? AND profile_id = ?",
+    "recipient_of_gone": "DELETE FROM share_recipient WHERE account_id = ?1 AND share_id IN"
+    " (SELECT id FROM share WHERE account_id = ?1 AND profile_id = ?2)",
+    "share_gone": "DELETE FROM share WHERE account_id = ? AND profile_id = ?",
+    "recipient_gone": "DELETE FROM share_recipient WHERE account_id = ? AND email = ?",
+    "attempt_gone": "DELETE FROM attempt WHERE account_id = ?1 AND delivery_id IN"
+    " (SELECT id FROM delivery WHERE account_id = ?1 AND profile_id = ?2 AND profile_id <> 0)",
+    "delivery_gone": "DELETE FROM delivery WHERE account_id = ? AND profile_id = ? AND profile_id <> 0",
+    "shareable_gone": "UPDATE shareable SET slot = NULL, profile_id = 0, body = x'' WHERE account_id = ? AND profile_id = ?",
+    "secret_gone": "UPDATE reward SET secret = x'' WHERE account_id = ? AND profile_id = ?",
+}
