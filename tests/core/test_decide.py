@@ -12,10 +12,10 @@ from goodword.core import command as c
 from goodword.core import decide as deciding
 from goodword.core.account import Account, EventMapping, Key, Scope, Settings
 from goodword.core.decide import decide
-from goodword.core.fresh import Fresh
 from goodword.core.decision import KeysUsed, Outcome
 from goodword.core.event import FROM_BROWSER, IS_EVENT
 from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
 from goodword.core.profile import Block, Member, Profile, ProfileId
 from goodword.core.times import FOREVER
 from tests.core.test_identity import about, keys

@@ -9,10 +9,10 @@ from typing import Any
 from goodword.core import command as c
 from goodword.core.account import Account, Key, Settings
 from goodword.core.decide import decide
-from goodword.core.fresh import Fresh
 from goodword.core.decision import Audience, Claim, Erased, Identity, Membership, Merged, Outcome, Receipt, Record, Repeats
 from goodword.core.event import Event, EventRef, Understood, understand
 from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
+from goodword.core.fresh import Fresh
 from goodword.core.message import Message, Rejection, parse
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId, keys_of
 
