@@ -13,10 +13,9 @@ from types import FrameType
 import structlog
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from goodword import config
-from goodword.api import admin, doors, local, openapi, operations, server
+from goodword.api import admin, doors, local, openapi, operations, server, wire
 from goodword.api.app import Application
 from goodword.engine import Engine
 from goodword.storage.keys import parse_master
@@ -26,8 +25,6 @@ from goodword.worker.housekeeping import keep_house
 BACKLOG = 4_096
 KEEP_ALIVE_S = 75
 DRAIN_S = 20
-HEAD_BYTES_MAX = 64 * 1024
-STALLED_S = 60.0
 
 log = structlog.get_logger()
 
@@ -56,50 +53,6 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, but a request's head is bounded: a client cannot fill the memory with it."""
-
-    head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser; hang up on a head that does not end."""
-        super().data_received(data)
-        if self.is_in_head:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too large.")
-        else:
-            self.head_bytes = 0
-
-    @property
-    def is_in_head(self) -> bool:
-        """Whether a request has begun whose head has not ended."""
-        scope: dict[str, object] | None = self.__dict__["scope"]  # uvicorn says it is never None, and begins with None
-        return scope is not None and "method" not in scope
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the request has not arrived whole, or not begun."""
-        if self.is_in_head or self.__dict__["scope"] is None:
-            return True
-        return self.cycle.more_body and not self.cycle.response_complete
-
-
-async def _hang_up_on_stalled(server: uvicorn.Server) -> None:
-    """Close connections whose request did not arrive whole between two looks: they would hold a descriptor for ever."""
-    before: dict[_Protocol, object] = {}
-    while True:
-        await asyncio.sleep(STALLED_S)
-        waiting: dict[_Protocol, object] = {}
-        for connection in list(server.server_state.connections):
-            if isinstance(connection, _Protocol) and connection.is_waiting:
-                if connection in before and before[connection] is connection.scope:
-                    connection.transport.close()
-                else:
-                    waiting[connection] = connection.scope
-        before = waiting
-
-
 def serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called with the URL once requests are taken."""
     gc.collect()
@@ -121,7 +74,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     server = _Server(
         uvicorn.Config(
             application,
-            http=_Protocol,
+            http=wire.Protocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -137,7 +90,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
-    watch = asyncio.create_task(_hang_up_on_stalled(server))
+    watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, server.handle_exit, sig, None)

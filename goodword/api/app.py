@@ -1,4 +1,4 @@
-"""The HTTP application: hot doors as raw ASGI, everything else Starlette's."""
+"""The HTTP application: which path leads where. Messages go to plain functions, everything else is Starlette's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from starlette.routing import BaseRoute, Router
 
 from goodword.api.auth import Keyring
 from goodword.api.destination import Destination
-from goodword.api.http import JSON, Receive, Scope, Send, answer, encode
+from goodword.api.http import JSON, Answer, Door, Receive, Refusal, Request, Scope, Send, answer, encode, serve
 from goodword.api.intake import Intake
 from goodword.api.server import ServerApi
 from goodword.api.server.errors import places_of
-from goodword.api.tracking import Tracking, corrected
+from goodword.api.tracking import BATCHES, SINGLES, Tracking, corrected
 from goodword.engine import Engine
 
 log = structlog.get_logger()
@@ -36,6 +36,8 @@ class Application:
         self.tracking = Tracking(self.intake)
         self.server = ServerApi(self.intake)
         self.pages = Router(list(routes))
+        tracking = dict.fromkeys((path.encode() for path in (*SINGLES, *BATCHES)), self.tracking)
+        self.short_ways: dict[bytes, Door] = {b"/segment": self.destination, **tracking}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,9 +45,9 @@ class Application:
         path: str = scope["path"]
         try:
             if path == "/segment":
-                await self.destination(scope, receive, send)
+                await serve(self.destination, scope, receive, send)
             elif Tracking.serves(path):
-                await self.tracking(scope, receive, send)
+                await serve(self.tracking, scope, receive, send)
             elif ServerApi.serves(path):
                 await self.server(scope, receive, send)
             else:
@@ -56,5 +58,19 @@ class Application:
             named = [(name.lower().encode(), value.encode()) for name, value in (unrouted.headers or {}).items()]
             await answer(send, unrouted.status_code, encode({"code": code, "message": said}), [JSON, *named])
         except Exception as error:
-            log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, at=places_of(error))
-            await answer(send, 500, FAILED, [JSON, *corrected(dict(scope["headers"]))])
+            failed = _failed(path, dict(scope["headers"]), error)
+            await answer(send, failed.status, failed.body, failed.headers)
+
+    def answer_to(self, door: Door, request: Request, found: bytes | Exception) -> Answer:
+        """The answer to a request that came the short way (`wire.py`), errors nobody expected included."""
+        try:
+            if isinstance(found, (bytes, Refusal)):
+                return door.answer(request, found)
+            raise found
+        except Exception as error:
+            return _failed(request.path, request.headers, error)
+
+
+def _failed(path: str, headers: dict[bytes, bytes], error: Exception) -> Answer:
+    log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, at=places_of(error))
+    return Answer(500, FAILED, [JSON, *corrected(headers)])

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import secrets
+from functools import lru_cache
 from hashlib import sha1, sha256
 from urllib.parse import unquote_plus
 
@@ -30,7 +31,12 @@ def hash_secret(secret: str) -> bytes:
 
 def may(key: Key, right: Right) -> bool:
     """Whether a key has a right."""
-    return any(right in RIGHTS[scope] for scope in key.scopes)
+    return right in _rights_of(key.scopes)
+
+
+@lru_cache(maxsize=64)
+def _rights_of(scopes: tuple[Scope, ...]) -> frozenset[Right]:
+    return frozenset(right for scope in scopes for right in RIGHTS[scope])
 
 
 def is_browser_key(key: Key) -> bool:

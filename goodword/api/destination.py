@@ -12,8 +12,8 @@ import binascii
 import msgspec
 
 from goodword.api.auth import signature_matches
-from goodword.api.http import JSON, Receive, Refusal, Request, Scope, Send, answer, encode, read_body, read_head
-from goodword.api.intake import Intake, Result, key_of, key_or_refuse, needs, status_of
+from goodword.api.http import JSON, Answer, Headers, Refusal, Reply, Request, encode
+from goodword.api.intake import Intake, Result, key_of, key_or_refuse, needs, status_of, then
 from goodword.core.account import Key, Right, Settings
 from goodword.core.event import header_settings
 from goodword.core.message import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Rejection, read_batch
@@ -21,38 +21,36 @@ from goodword.core.message import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Rejection
 DOOR = "segment"
 METHODS = ("POST", "PUT", "PATCH")
 SETTINGS_CACHED_MAX = 1_000
+_JSON: Headers = [JSON]
 
 
 class Destination:
-    """The ASGI app of the door."""
+    """The door."""
+
+    body_bytes_max = BATCH_BYTES_MAX
 
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
         self._settings: dict[tuple[bytes, int], tuple[Settings, Settings]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = read_head(scope)
-        try:
-            body = await self._take(request, receive)
-        except Refusal as refusal:
-            said = encode({"code": refusal.code, "message": refusal.message})
-            await answer(send, refusal.status, said, [JSON, *refusal.headers])
-            return
-        await answer(send, 200, body, [JSON])
-
-    async def _take(self, request: Request, receive: Receive) -> bytes:
+    def look(self, request: Request) -> bytes | None:
+        """Whose key it is, before the body is read. Errors: Refusal."""
         if request.method not in METHODS:
             raise Refusal(405, "method_not_allowed", "Send messages by POST.", [(b"allow", b"POST, PUT, PATCH")])
-        intake = self.intake
-        key = key_or_refuse(*key_of(request, intake.keyring))
-        needs(key, Right.WRITE)
-        body = await read_body(request, receive, BATCH_BYTES_MAX)
+        self._key(request)
+        return None
+
+    def take(self, request: Request, reply: Reply) -> None:
+        """One message, or an array of them. Errors: Refusal."""
+        intake, body = self.intake, request.body
+        key = self._key(request)
         settings = self._settings_of(request, key)
         start = body.lstrip()[:1]
         if start != b"[":
             if not signature_matches(key, body, request.headers.get(b"x-signature")):
                 raise _bad_signature()
-            return await self._one(body, key, settings)
+            self._one(body, key, settings, reply)
+            return
         batch = read_batch(body)
         if isinstance(batch, Rejection):
             intake.refuse(batch, body, key, DOOR)
@@ -64,18 +62,25 @@ class Destination:
             raise _bad_signature()
         now = intake.engine.clock()
         commands = [intake.command(raw, key, settings, DOOR, now=now, takes_bare_delete=True) for raw in raws]
-        results = await intake.take(commands, raws, key, DOOR)
-        return encode({"results": [{"messageId": r.message_id, "status": r.status, "message": r.message} for r in results]})
+        intake.take(commands, raws, key, DOOR, then(reply, _said_of_all))
 
-    async def _one(self, body: bytes, key: Key, settings: Settings) -> bytes:
+    def answer(self, request: Request, found: bytes | Refusal) -> Answer:  # noqa: ARG002
+        """An answer as Segment reads it."""
+        if isinstance(found, Refusal):
+            return Answer(found.status, encode({"code": found.code, "message": found.message}), [JSON, *found.headers])
+        return Answer(200, found, _JSON)
+
+    def _key(self, request: Request) -> Key:
+        key = key_or_refuse(*key_of(request, self.intake.keyring))
+        needs(key, Right.WRITE)
+        return key
+
+    def _one(self, body: bytes, key: Key, settings: Settings, reply: Reply) -> None:
         intake = self.intake
         command = intake.command(body, key, settings, DOOR, now=intake.engine.clock(), takes_bare_delete=True)
         if isinstance(command, Refusal):
             raise command
-        result: Result = (await intake.take((command,), (body,), key, DOOR))[0]
-        if result.status != 200:
-            raise Refusal(result.status, result.code, result.message)
-        return encode({"success": True, "messageId": result.message_id, "eventId": result.event_id})
+        intake.take((command,), (body,), key, DOOR, then(reply, _said_of_one))
 
     def _settings_of(self, request: Request, key: Key) -> Settings:
         """The account's settings, with those of Segment's settings page laid over them."""
@@ -97,6 +102,18 @@ class Destination:
             self._settings.clear()
         self._settings[header, key.account] = (settings, laid)
         return laid
+
+
+def _said_of_one(results: list[Result]) -> bytes:
+    """Errors: Refusal, where the message was not taken."""
+    (result,) = results
+    if result.status != 200:
+        raise Refusal(result.status, result.code, result.message)
+    return encode({"success": True, "messageId": result.message_id, "eventId": result.event_id})
+
+
+def _said_of_all(results: list[Result]) -> bytes:
+    return encode({"results": [{"messageId": r.message_id, "status": r.status, "message": r.message} for r in results]})
 
 
 def _bad_signature() -> Refusal:

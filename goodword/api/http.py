@@ -1,10 +1,15 @@
-"""Raw ASGI for the hot doors: reading a bounded body, answering with bytes. Everything else is Starlette."""
+"""HTTP for the message doors, which are plain functions: a request in, an answer out when its commit is done.
+
+Two ways lead to them: `wire.py` takes the usual request from the connection itself, and `serve` takes any request by ASGI. Both
+answer the same. Everything else is Starlette.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -35,11 +40,84 @@ class Request(Struct):
     query: bytes
     headers: dict[bytes, bytes]
     body: bytes = b""
+    scheme: str = "http"
+
+
+class Answer(Struct):
+    """A whole answer; its length is said by whoever sends it."""
+
+    status: int
+    body: bytes
+    headers: Headers
+
+
+Reply = Callable[[bytes | Exception], None]
+"""Takes the body of a 200, a Refusal, or an error nobody expected. Called once."""
+
+
+class Door(Protocol):
+    """Where messages come in."""
+
+    body_bytes_max: int
+
+    def look(self, request: Request) -> bytes | None:
+        """What a 200 that the head alone decides says; None when the body is needed. Errors: Refusal."""
+
+    def take(self, request: Request, reply: Reply) -> None:
+        """Take a whole request; `reply` is called when it is done, perhaps at once. Errors: Refusal, and then `reply` is not called."""
+
+    def answer(self, request: Request, found: bytes | Refusal) -> Answer:
+        """The answer to what a request came to."""
+
+
+def take(door: Door, request: Request, reply: Reply) -> None:
+    """Give a door a whole request, its body as it arrived. `reply` is called in any case, with any error."""
+    try:
+        said = door.look(request)
+        if said is None:
+            request.body = unpacked(request, request.body, door.body_bytes_max)
+            door.take(request, reply)
+    except Exception as error:
+        reply(error)
+    else:
+        if said is not None:
+            reply(said)
+
+
+async def serve(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    """A door as an ASGI application."""
+    request = read_head(scope)
+    found: bytes | Refusal | None
+    try:
+        found = door.look(request)
+        if found is None:
+            request.body = await read_body(request, receive, door.body_bytes_max)
+            found = await _taken(door, request)
+    except Refusal as refusal:
+        found = refusal
+    said = door.answer(request, found)
+    await answer(send, said.status, said.body, said.headers)
+
+
+async def _taken(door: Door, request: Request) -> bytes:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def reply(found: bytes | Exception) -> None:
+        if future.done():  # cancelled: the client is gone
+            return
+        if isinstance(found, Exception):
+            future.set_exception(found)
+        else:
+            future.set_result(found)
+
+    door.take(request, reply)
+    return await future
 
 
 def read_head(scope: Scope) -> Request:
     """The request without its body; of a repeated header the last one counts."""
-    return Request(scope["method"], scope["path"], scope["query_string"], dict(scope["headers"]))
+    headers = dict(scope["headers"])
+    return Request(scope["method"], scope["path"], scope["query_string"], headers, scheme=scope.get("scheme", "http"))
 
 
 async def read_body(request: Request, receive: Receive, bytes_max: int) -> bytes:
@@ -67,6 +145,11 @@ async def read_body(request: Request, receive: Receive, bytes_max: int) -> bytes
         body = b"".join(parts)
     elif len(body) > bytes_max:  # in one piece, though no length was said
         raise too_large(bytes_max)
+    return unpacked(request, body, bytes_max)
+
+
+def unpacked(request: Request, body: bytes, bytes_max: int) -> bytes:
+    """A whole body, unpacked where it says gzip or is gzip. Errors: Refusal 400, 413."""
     if body[:2] == b"\x1f\x8b" or request.headers.get(b"content-encoding", b"").lower() in (b"gzip", b"x-gzip"):
         return unpack(body, bytes_max)
     return body

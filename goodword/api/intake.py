@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import uuid_utils
@@ -31,6 +31,9 @@ FIELDS = frozenset(
         *("user_id", "anonymous_id", "message_id", "writeKey", "batch", "email"),
     )
 )
+
+Found = TypeVar("Found")
+Made = TypeVar("Made")
 
 
 def new_id() -> str:
@@ -109,23 +112,50 @@ class Intake:
             return Rejection("missing_id", "A delete needs a userId.")
         return c.Erase(key.account, keys, erasure_id=new_id())
 
-    async def take(
-        self, commands: Sequence[c.Command | Rejection | Refusal], raws: Sequence[bytes], key: Key, door: str, *, with_ids: bool = True
-    ) -> list[Result]:
+    def submit(self, commands: Sequence[c.Command], reply: Callable[[list[Outcome] | Exception], None]) -> None:
+        """Put commands to the engine. Errors: Refusal 503, at once; then `reply` is not called."""
+        try:
+            self.engine.submit(commands, reply)
+        except Overloaded:
+            raise Refusal(503, "overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
+
+    def take(
+        self,
+        commands: Sequence[c.Command | Rejection | Refusal],
+        raws: Sequence[bytes],
+        key: Key,
+        door: str,
+        reply: Callable[[list[Result] | Exception], None],
+        *,
+        with_ids: bool = True,
+    ) -> None:
         """Do what can be done of a request's messages, in order; a bad one never fails its neighbours. Errors: Refusal 503.
 
         Without ids, the results are those of the messages that failed, each with its place in `index`.
         """
         good = [command for command in commands if not isinstance(command, (Rejection, Refusal))]
-        try:
-            outcomes = iter(await self.engine.ask(good) if good else ())
-        except Overloaded:
-            raise Refusal(503, "overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
-        except Unavailable:
-            raise Refusal(503, "unavailable", "Nothing can be stored at the moment. Try again later.", [RETRY_AFTER]) from None
+
+        def results(outcomes: list[Outcome]) -> list[Result]:
+            if not with_ids and len(good) == len(commands):
+                return []
+            return self._results(commands, raws, key, door, outcomes, with_ids)
+
+        if good:
+            self.submit(good, then(reply, results))
+        else:
+            reply(results([]))
+
+    def _results(
+        self,
+        commands: Sequence[c.Command | Rejection | Refusal],
+        raws: Sequence[bytes],
+        key: Key,
+        door: str,
+        outcomes: list[Outcome],
+        with_ids: bool,
+    ) -> list[Result]:
         results: list[Result] = []
-        if not with_ids and len(good) == len(commands):
-            return results
+        coming = iter(outcomes)
         for index, (command, raw) in enumerate(zip(commands, raws, strict=True)):
             if isinstance(command, Rejection):
                 self.refuse(command, raw, key, door)
@@ -133,7 +163,7 @@ class Intake:
             elif isinstance(command, Refusal):
                 results.append(Result(_message_id_in(raw), command.status, command.message, command.code, index=index))
             elif with_ids:
-                results.append(self._result(next(outcomes), command, raw))
+                results.append(self._result(next(coming), command, raw))
         return results
 
     def _result(self, outcome: Outcome, command: c.Command, raw: bytes) -> Result:
@@ -188,6 +218,25 @@ class Intake:
             needles = [key[1:].encode() for key in keys]
             kept = [(number, text) for number, text in texts if not any(needle in text for needle in needles)]
             self._texts[account] = deque(kept, maxlen=REFUSED_TEXTS_MAX)
+
+
+def then(reply: Callable[[Made | Exception], None], make: Callable[[list[Found]], Made]) -> Callable[[list[Found] | Exception], None]:
+    """A reply that passes on what `make` makes of what was found, or the error that came or that it raises."""
+
+    def replied(found: list[Found] | Exception) -> None:
+        made: Made | Exception
+        if isinstance(found, Unavailable):
+            made = Refusal(503, "unavailable", "Nothing can be stored at the moment. Try again later.", [RETRY_AFTER])
+        elif isinstance(found, Exception):
+            made = found
+        else:
+            try:
+                made = make(found)
+            except Exception as error:
+                made = error
+        reply(made)
+
+    return replied
 
 
 def _message_id_in(raw: bytes) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from goodword.api.auth import query_value
-from goodword.api.http import JSON, Headers, Receive, Refusal, Request, Scope, Send, answer, encode, read_body, read_head
-from goodword.api.intake import Intake, key_of, key_or_refuse, needs
+from goodword.api.http import JSON, Answer, Headers, Refusal, Reply, Request, encode
+from goodword.api.intake import Intake, Result, key_of, key_or_refuse, needs, status_of, then
 from goodword.core.account import Key, Right
 from goodword.core.message import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Batch, Rejection, clean_text, read_batch, read_object
 from goodword.core.times import read_time
@@ -25,6 +25,7 @@ TYPES = {
     "g": "group",
     "a": "alias",
 }
+SINGLES = {f"/v1/{name}": kind for name, kind in TYPES.items()}
 BATCHES = frozenset(("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"))
 ENVELOPE_BYTES_MAX = 16 * 1024
 DONE = b'{"success":true}'
@@ -53,8 +54,13 @@ def preflight(headers: dict[bytes, bytes]) -> Headers:
     ]
 
 
+_ANY_ORIGIN: Headers = [JSON, *corrected({})]
+
+
 class Tracking:
-    """The ASGI app of the door."""
+    """The door."""
+
+    body_bytes_max = BATCH_BYTES_MAX + ENVELOPE_BYTES_MAX
 
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
@@ -64,35 +70,38 @@ class Tracking:
         """Whether a path is this door's."""
         return path.startswith(("/v1/", "/beacon/v1/", "/sourceConfig"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = read_head(scope)
-        cors = corrected(request.headers)
+    def look(self, request: Request) -> bytes | None:
+        """What needs no body: OPTIONS, the browser SDKs' settings, their metrics. Errors: Refusal."""
         if request.method == "OPTIONS":
-            await answer(send, 200, b"", preflight(request.headers))
-            return
-        try:
-            body = await self._take(request, receive, scope)
-        except Refusal as refusal:
-            said = encode({"success": False, "code": refusal.code, "message": refusal.message})
-            await answer(send, refusal.status, said, [JSON, *cors, *refusal.headers])
-            return
-        await answer(send, 200, body, [JSON, *cors])
-
-    async def _take(self, request: Request, receive: Receive, scope: Scope) -> bytes:
+            return b""
         path = request.path.rstrip("/")
         if request.method == "GET":
-            return self._settings(path, request, scope)
+            return _settings(path, request)
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Send messages by POST.")
         if path == "/v1/m":
             return DONE
-        type_hint = TYPES.get(path.removeprefix("/v1/"))
-        if type_hint is None and path not in BATCHES:
+        if path not in SINGLES and path not in BATCHES:
             raise Refusal(404, "not_found", "There is no such door. Send messages to /v1/batch or /v1/track.")
-        body = await read_body(request, receive, BATCH_BYTES_MAX + ENVELOPE_BYTES_MAX)
+        return None
+
+    def take(self, request: Request, reply: Reply) -> None:
+        """One message, or a batch of them. Errors: Refusal."""
+        type_hint = SINGLES.get(request.path.rstrip("/"))
         if type_hint is None:
-            return await self._batch(request, body)
-        return await self._single(request, body, type_hint)
+            self._batch(request, reply)
+        else:
+            self._single(request, type_hint, reply)
+
+    def answer(self, request: Request, found: bytes | Refusal) -> Answer:
+        """An answer any page's scripts can read."""
+        if request.method == "OPTIONS":
+            return Answer(200, b"", preflight(request.headers))
+        cors = _ANY_ORIGIN if b"origin" not in request.headers else [JSON, *corrected(request.headers)]
+        if isinstance(found, Refusal):
+            said = encode({"success": False, "code": found.code, "message": found.message})
+            return Answer(found.status, said, [*cors, *found.headers])
+        return Answer(200, found, cors)
 
     def _key(self, request: Request, in_body: object) -> Key:
         """The key: Basic user, else writeKey in the body, else in the query."""
@@ -108,8 +117,8 @@ class Tracking:
         needs(key, Right.WRITE)
         return key
 
-    async def _single(self, request: Request, body: bytes, type_hint: str) -> bytes:
-        intake = self.intake
+    def _single(self, request: Request, type_hint: str, reply: Reply) -> None:
+        intake, body = self.intake, request.body
         in_body = None
         if b"authorization" not in request.headers and b'"writeKey"' in body:
             in_body = _write_key(body)
@@ -119,12 +128,14 @@ class Tracking:
         )
         if isinstance(command, Refusal):
             raise command
-        for failed in await intake.take((command,), (body,), key, DOOR, with_ids=False):
-            raise Refusal(413 if failed.status == 413 else 400, failed.code, failed.message)
-        return DONE
+        if isinstance(command, Rejection):
+            intake.refuse(command, body, key, DOOR)
+            status = 413 if status_of(command) == 413 else 400
+            raise Refusal(status, command.code, command.reason)
+        intake.submit((command,), then(reply, _done))
 
-    async def _batch(self, request: Request, body: bytes) -> bytes:
-        intake = self.intake
+    def _batch(self, request: Request, reply: Reply) -> None:
+        intake, body = self.intake, request.body
         batch = read_batch(body)
         if isinstance(batch, Rejection):
             key = self._key(request, None)
@@ -137,36 +148,45 @@ class Tracking:
         settings, now = intake.settings_of(key), intake.engine.clock()
         make, sent_at = intake.command, read_time(batch.sent_at)
         commands = [make(raw, key, settings, DOOR, now=now, sent_at=sent_at, corrects_skew=True) for raw in raws]
-        failed = await intake.take(commands, raws, key, DOOR, with_ids=False)
-        if not failed:
-            return DONE
-        rejected = [{"index": r.index, "messageId": r.message_id, "code": r.code, "message": r.message} for r in failed]
-        return encode({"success": True, "rejected": rejected})
+        intake.take(commands, raws, key, DOOR, then(reply, _failed), with_ids=False)
 
-    def _settings(self, path: str, request: Request, scope: Scope) -> bytes:
-        """What the browser SDKs fetch before they start."""
-        forwarded = request.headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[0].strip().lower()
-        scheme = forwarded if forwarded in ("http", "https") else scope.get("scheme", "http")
-        host = request.headers.get(b"host", b"").decode("latin-1")
-        parts = path.split("/")
-        if len(parts) == 5 and parts[1:3] == ["v1", "projects"] and parts[4] == "settings":
-            source = {"apiKey": parts[3], "apiHost": f"{host}/v1", "protocol": scheme}
-            return encode({"integrations": {"Segment.io": source}, "plan": {}, "analyticsNextEnabled": True})
-        if path.startswith("/sourceConfig"):
-            write_key = query_value(request.query, "writeKey") or ""
-            source_config = {
-                "id": "goodword",
-                "name": "goodword",
-                "writeKey": write_key,
-                "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
-                "enabled": True,
-                "workspaceId": "goodword",
-                "destinations": [],
-                "updatedAt": "2026-01-01T00:00:00.000Z",
-                "dataplanes": {},
-            }
-            return encode({"source": source_config})
-        raise Refusal(404, "not_found", "There is no such page.")
+
+def _done(_: object) -> bytes:
+    return DONE
+
+
+def _failed(failed: list[Result]) -> bytes:
+    """The answer to a batch of which these failed."""
+    if not failed:
+        return DONE
+    rejected = [{"index": r.index, "messageId": r.message_id, "code": r.code, "message": r.message} for r in failed]
+    return encode({"success": True, "rejected": rejected})
+
+
+def _settings(path: str, request: Request) -> bytes:
+    """What the browser SDKs fetch before they start."""
+    forwarded = request.headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[0].strip().lower()
+    scheme = forwarded if forwarded in ("http", "https") else request.scheme
+    host = request.headers.get(b"host", b"").decode("latin-1")
+    parts = path.split("/")
+    if len(parts) == 5 and parts[1:3] == ["v1", "projects"] and parts[4] == "settings":
+        source = {"apiKey": parts[3], "apiHost": f"{host}/v1", "protocol": scheme}
+        return encode({"integrations": {"Segment.io": source}, "plan": {}, "analyticsNextEnabled": True})
+    if path.startswith("/sourceConfig"):
+        write_key = query_value(request.query, "writeKey") or ""
+        source_config = {
+            "id": "goodword",
+            "name": "goodword",
+            "writeKey": write_key,
+            "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
+            "enabled": True,
+            "workspaceId": "goodword",
+            "destinations": [],
+            "updatedAt": "2026-01-01T00:00:00.000Z",
+            "dataplanes": {},
+        }
+        return encode({"source": source_config})
+    raise Refusal(404, "not_found", "There is no such page.")
 
 
 def _write_key(body: bytes) -> object:

@@ -429,7 +429,7 @@ def test_half_sent_requests_and_slow_clients_hold_nobody_up(door: Door) -> None:
 def test_connections_that_stall_are_closed_and_slow_ones_are_not(tmp_path: Path) -> None:
     data = tmp_path / "data"
     key = make_key(data)
-    with Server(data, before="from goodword import bootstrap\nbootstrap.STALLED_S = 0.7") as server:
+    with Server(data, before="from goodword.api import wire\nwire.STALLED_S = 0.7") as server:
         door = Door(server, key, data)
         head = _head(door, f"Content-Length: {len(BODY)}")
         stalled = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(3)]
