@@ -42,7 +42,7 @@ CREATE TABLE judgement (
   kind TEXT NOT NULL, friend_id INTEGER NOT NULL, advocate_id INTEGER, reason TEXT NOT NULL, ref TEXT NOT NULL, touch_at INTEGER,
   quality TEXT NOT NULL, review TEXT NOT NULL, judged_at INTEGER NOT NULL, rules TEXT NOT NULL,
   PRIMARY KEY (account_id, arrival, campaign_id)) WITHOUT ROWID;
-CREATE INDEX judgement_review ON judgement (account_id, judged_at) WHERE review = 'open';
+CREATE INDEX judgement_review ON judgement (account_id, review, judged_at) WHERE review <> '';
 -- rewards; `secret` is sealed with the recipient's key
 CREATE TABLE reward (
   account_id INTEGER NOT NULL, id INTEGER NOT NULL, profile_id INTEGER NOT NULL, journey_id INTEGER NOT NULL, other_id INTEGER,
