@@ -7,11 +7,12 @@ from typing import Any
 from msgspec import Struct, field
 
 from goodword.core.campaign import Campaign, Programs, Version
-from goodword.core.delivery import Endpoint
+from goodword.core.decision import EndpointSaved
+from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
 from goodword.core.referral import Click, Credit, Journey, Share, Shareable, Step
-from goodword.core.reward import BUILT_IN, CouponMoved, Earning, Reward, Supplier, SupplierSaved
+from goodword.core.reward import BUILT_IN, CouponMoved, Earning, Reward, Supplier, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 
@@ -20,6 +21,8 @@ class ReferralLookup(Struct):
 
     clicks: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
+    clicked: set[str] = field(default_factory=set)
+    """Codes that were clicked: of their owners nothing is wanted but the profile."""
     slots: set[tuple[ProfileId, str, str]] = field(default_factory=set)
     coupons: set[str] = field(default_factory=set)
     recipients: set[str] = field(default_factory=set)
@@ -63,6 +66,7 @@ class ReferralFacts(Struct):
     reference: Reference = field(default_factory=Reference)
     suppliers: dict[str, Supplier] = field(default_factory=lambda: dict(BUILT_IN))
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    health: dict[str, Health] = field(default_factory=dict)
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     clicks: dict[str, Click] = field(default_factory=dict)
     shareables: dict[str, Shareable | None] = field(default_factory=dict)
@@ -81,15 +85,23 @@ class ReferralFacts(Struct):
     spent: dict[tuple[str, str], dict[int, tuple[int, int]]] = field(default_factory=dict)
     """By campaign and unit: what was given out a day, as count and value."""
     free: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Free coupons of a pool, in order: number and code."""
+    """Free coupons of a pool, in order: number and code. As many as the group should need."""
+    stock: dict[str, int] = field(default_factory=dict)
+    """How many coupons a pool has free, counted up to a number that makes no difference."""
     pool_codes: dict[str, dict[str, tuple[int, int | None]]] = field(default_factory=dict)
     """Codes that a pool has: number, and the reward each was handed out for."""
-    balances: dict[tuple[ProfileId, str], int] = field(default_factory=dict)
     shares: dict[ProfileId, int] = field(default_factory=dict)
     clicks_by_ip: dict[str, int] = field(default_factory=dict)
 
+    laid: set[int] = field(default_factory=set)
+    """Counted records that were laid over already, by identity: whoever decides something may lay it over before the engine does."""
+
     def lay(self, record: Any) -> None:
-        """Lay one record over what was loaded."""
+        """Lay one record over what was loaded; a second time changes nothing."""
+        if isinstance(record, (Credit, Earning, Click, Share)):
+            if id(record) in self.laid:
+                return
+            self.laid.add(id(record))
         match record:
             case Journey():
                 self.journeys[record.profile_id] = record
@@ -100,6 +112,8 @@ class ReferralFacts(Struct):
                 days[record.day] = days.get(record.day, 0) + record.count
             case Earning():
                 self._earn(record)
+            case Transition():
+                self.moves[record.reward_id] = record.seq + 1
             case CouponMoved():
                 self._move_coupon(record)
             case Campaign():
@@ -109,8 +123,14 @@ class ReferralFacts(Struct):
                 pass
             case SupplierSaved():
                 self.suppliers = {**self.suppliers, record.supplier.id: record.supplier}
+            case EndpointSaved():
+                kept = {id: each for id, each in self.endpoints.items() if id != record.endpoint.id}
+                self.endpoints = kept if record.is_deleted else {**kept, record.endpoint.id: record.endpoint}
+            case Health():
+                self.health = {**self.health, record.endpoint: record}
             case Shareable():
                 self.shareables[record.code.casefold()] = record
+                self.slots = {slot: link for slot, link in self.slots.items() if link.code != record.code}
                 self.slots[record.profile_id, record.program, record.key] = record
             case Click():
                 self.clicks[record.id] = record
@@ -128,8 +148,14 @@ class ReferralFacts(Struct):
         days[record.day] = (count + record.count, value + record.value)
 
     def _move_coupon(self, record: CouponMoved) -> None:
+        """Laying the same move again changes nothing: what hands coupons out lays it at once, the group lays it after."""
         free = self.free.get(record.supplier, [])
-        self.free[record.supplier] = [entry for entry in free if entry[0] != record.id]
+        rest = [entry for entry in free if entry[0] != record.id]
+        stock = self.stock.get(record.supplier, len(free)) + len(rest) - len(free)
+        if record.reward_id is None and not record.is_removed:
+            rest.append((record.id, record.code))
+            stock += 1
+        self.free[record.supplier], self.stock[record.supplier] = rest, stock
 
     def _share(self, record: Share) -> None:
         self.shares[record.profile_id] = self.shares.get(record.profile_id, 0) + max(1, len(record.recipients))

@@ -5,10 +5,12 @@ Values are integer minor units: cents of a currency, hundredths of a point or of
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from goodword.core.money import AMOUNT_MAX, exponent
 from goodword.core.profile import ProfileId
 from goodword.core.times import Millis
 
@@ -26,8 +28,19 @@ TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
 """Which state may follow which (domain 4.2); a supplier may publish its own map."""
 
 GONE: frozenset[RewardState] = frozenset(("CANCELED", "REVOKED", "EXPIRED"))
+HELD: frozenset[RewardState] = frozenset(("FULFILLED", "SENT", "REDEEMED"))
+"""States in which the recipient has what was promised."""
+DAY_MS = 24 * 3600 * 1000
 Role = Literal["advocate", "friend", "participant"]
 SupplierType = Literal["POINTS", "ACCOUNT_CREDIT", "COUPON_POOL", "STATIC_COUPON", "CUSTOM_REWARD"]
+
+
+LEDGER: frozenset[SupplierType] = frozenset(("POINTS", "ACCOUNT_CREDIT"))
+TYPE_ON_THE_WIRE: dict[SupplierType, str] = {
+    **dict.fromkeys(("POINTS", "ACCOUNT_CREDIT", "CUSTOM_REWARD"), "CUSTOM_REWARD"),
+    **dict.fromkeys(("COUPON_POOL", "STATIC_COUPON"), "MANUAL_COUPON"),
+}
+"""The two published types that Goodword's suppliers are shown as to programs written for them."""
 
 
 class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -219,12 +232,14 @@ class CouponAdded(Struct, frozen=True):
 
 
 class CouponMoved(Struct, frozen=True):
-    """A coupon handed out for a reward, or (None) put back; `is_removed` takes it from the pool for good."""
+    """A coupon handed out for a reward, whose secret then has the code; or (None) put back with its `code`. `is_removed` takes it from the
+    pool for good."""
 
     id: int
     supplier: str
     reward_id: int | None
     is_removed: bool = False
+    code: str = ""
 
 
 class CouponUpload(Struct, frozen=True):
@@ -244,3 +259,36 @@ class SupplierSaved(Struct, frozen=True):
 
     supplier: Supplier
     at: Millis
+
+
+def follows(supplier: Supplier | None, before: RewardState, after: RewardState) -> bool:
+    """Whether a supplier lets `after` follow `before`: by its own map where it has one, else by the usual one."""
+    if supplier is not None and supplier.state_transitions:
+        return after in supplier.state_transitions.get(before, ())
+    return after in TRANSITIONS[before]
+
+
+def digits(unit: str) -> int:
+    """Digits after the point that a unit is counted in: 2 for points, months and percents, a currency's own for money."""
+    return exponent(unit)
+
+
+def read_value(text: str | None, unit: str) -> int | None:
+    """A decimal as hundredths of a unit, or a currency's minor units, halves up; None where it is no decimal, negative or absurd."""
+    try:
+        exact = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    if not exact.is_finite() or not 0 <= exact <= AMOUNT_MAX:
+        return None
+    return rounded(exact.scaleb(digits(unit)))
+
+
+def rounded(exact: Decimal) -> int:
+    """A whole number, halves up."""
+    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def write_value(value: int, unit: str) -> float:
+    """A value as the number people know: `1050` of USD is 10.5."""
+    return float(Decimal(value).scaleb(-digits(unit)))
