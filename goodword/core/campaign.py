@@ -9,15 +9,27 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from goodword.core.quality import Quality
 from goodword.core.referral import PRECEDENCE, Reason
 from goodword.core.reward import RewardTerms, Supplier
-from goodword.core.times import Millis
+from goodword.core.times import Millis, read_time
 
 DAY_MS = 24 * 3600 * 1000
+ENDED_DAYS = 90
+"""An ended campaign stops by itself after so many days (domain 3.1: three months)."""
 
 State = Literal["NOT_LAUNCHED", "LIVE", "PAUSED", "ENDED", "STOPPED", "ARCHIVED"]
+MOVES: dict[State, tuple[State, ...]] = {
+    "NOT_LAUNCHED": ("LIVE", "STOPPED", "ARCHIVED"),
+    "LIVE": ("PAUSED", "ENDED", "STOPPED"),
+    "PAUSED": ("LIVE", "ENDED", "STOPPED"),
+    "ENDED": ("LIVE", "STOPPED"),
+    "STOPPED": ("LIVE", "ARCHIVED"),
+    "ARCHIVED": (),
+}
+"""Which state people may move a campaign to. To the state it is in already, nothing happens."""
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -87,16 +99,23 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     budgets: list[Budget] = field(default_factory=list)
 
 
-class Mark(Struct, frozen=True, array_like=True):
-    """From `at` on the campaign is in `state` under published `version` (0: none)."""
+class Mark(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """From `at` on the campaign is in `state` under published `version` (0: none). `is_scheduled`: the document said so; else `by`
+    did."""
 
     at: Millis
     state: State
     version: int
+    is_scheduled: bool = False
+    by: str = ""
 
 
 class Campaign(Struct, frozen=True):
-    """A campaign of an account: its versions by number, and its history of states. `id` is the document's `campaign`."""
+    """A campaign of an account: its versions by number, and its history of states. `id` is the document's `campaign`.
+
+    What the schedule holds is part of the history from the moment it is published, so that the state at any time is known without a
+    worker to bring it about. What people do by hand takes the place of all that was scheduled after it.
+    """
 
     id: str
     program: str
@@ -107,13 +126,8 @@ class Campaign(Struct, frozen=True):
     documents: dict[int, Document] = field(default_factory=dict)
 
     @property
-    def state(self) -> State:
-        """Its present state."""
-        return self.history[-1].state if self.history else "NOT_LAUNCHED"
-
-    @property
     def published(self) -> int:
-        """The version in force; 0 before the first publishing."""
+        """The version published last; 0 before the first publishing. It may wait for its start: `version_at` says what is in force."""
         return self.history[-1].version if self.history else 0
 
     @property
@@ -122,13 +136,77 @@ class Campaign(Struct, frozen=True):
         return self.documents[self.latest]
 
     def mark_at(self, at: Millis) -> Mark | None:
-        """State and version in force at a time; None before there was any."""
+        """State and version in force at a time, the schedule applied; None before there was any."""
         found = None
         for mark in self.history:
             if mark.at > at:
                 break
             found = mark
         return found
+
+    def state_at(self, at: Millis) -> State:
+        """Its state at a time."""
+        mark = self.mark_at(at)
+        return mark.state if mark is not None else "NOT_LAUNCHED"
+
+    def version_at(self, at: Millis) -> int:
+        """The version in force at a time; 0 before the first publishing."""
+        mark = self.mark_at(at)
+        return mark.version if mark is not None else 0
+
+    def coming(self, now: Millis) -> tuple[Mark, ...]:
+        """What the schedule still holds."""
+        return tuple(mark for mark in self.history if mark.is_scheduled and mark.at > now)
+
+
+def planned(document: Document, version: int) -> tuple[Mark, ...]:
+    """The states that a document's schedule holds, in order. An end without a stop stops by itself after ENDED_DAYS."""
+    schedule = document.schedule
+    said = ((schedule.start, "LIVE"), (schedule.pause, "PAUSED"), (schedule.end, "ENDED"), (schedule.stop, "STOPPED"))
+    marks = [Mark(at, state, version, True) for text, state in said if (at := read_time(text)) is not None]  # type: ignore[arg-type]
+    if marks and marks[-1].state == "ENDED":
+        marks.append(_stopping(marks[-1]))
+    return tuple(marks)
+
+
+def _stopping(ended: Mark) -> Mark:
+    return Mark(ended.at + ENDED_DAYS * DAY_MS, "STOPPED", ended.version, True)
+
+
+def moved(campaign: Campaign, state: State, version: int, now: Millis, by: str) -> Campaign:
+    """A campaign put in a state under a version by hand; what was scheduled is dropped. An ended one stops by itself later."""
+    done = tuple(mark for mark in campaign.history if mark.at <= now or not mark.is_scheduled)
+    mark = Mark(max(now, done[-1].at) if done else now, state, version, by=by)
+    after = (_stopping(mark),) if state == "ENDED" else ()
+    return replace(campaign, history=(*done, mark, *after), updated_at=now)
+
+
+def published(campaign: Campaign, version: int, now: Millis, by: str) -> Campaign | Mark:
+    """A campaign with a version in force, LIVE, and its schedule taken up. The same campaign when that is so already, or when what the
+    schedule has brought about since still stands.
+
+    Where the schedule's start is yet to come, the campaign stays as it is until then. A mark that the schedule sets before now and
+    that would end what is being published is returned instead: publishing would not make it live.
+    """
+    plan = planned(campaign.documents[version], version)
+    expected = tuple(mark for mark in plan if mark.at > now)
+    waits = bool(expected) and expected[0].state == "LIVE"
+    current = campaign.mark_at(now)
+    if current is not None and campaign.coming(now) == expected:
+        stands = current.version == version and (current.state == "LIVE" or current.is_scheduled)
+        if waits or stands:
+            return campaign
+    past = [mark for mark in plan if mark.at <= now and mark.state != "LIVE"]
+    if past:
+        return past[-1]
+    if not waits:
+        begun = moved(campaign, "LIVE", version, now, by)
+    elif current is None:
+        begun = moved(campaign, "NOT_LAUNCHED", version, now, by)
+    else:
+        begun = replace(campaign, history=tuple(mark for mark in campaign.history if mark.at <= now or not mark.is_scheduled))
+    last = begun.history[-1].at
+    return replace(begun, history=(*begun.history, *(mark for mark in expected if mark.at > last)), updated_at=now)
 
 
 class Version(Struct, frozen=True):

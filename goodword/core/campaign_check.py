@@ -1,0 +1,418 @@
+"""Whether a campaign's document makes sense: what no schema can say. Every problem has its path and what to do about it (domain 3, 4)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+
+from goodword.core.account import CONVERSION, Settings
+from goodword.core.campaign import Attribution, Budget, Document, Listens, Schedule, Share
+from goodword.core.campaign_schema import PROBLEMS_MAX, Problem, nearest
+from goodword.core.currency import CURRENCIES, OTHER_UNITS, UNITS
+from goodword.core.money import AMOUNT_MAX, exponent
+from goodword.core.reward import BUILT_IN, TRANSITIONS, Check, RewardRules, RewardTerms, Supplier
+from goodword.core.times import read_time
+
+ID_CHARS_MAX = 64
+TEXT_CHARS_MAX = 2_000
+URL_CHARS_MAX = 2_000
+LIST_MAX = 100
+REWARDS_MAX = SUPPLIERS_MAX = BUDGETS_MAX = 50
+WINDOW_DAYS_MAX = 3_650
+LATE_DAYS_MAX = 90
+PENDING_DAYS_MAX = 365
+EXPIRES_DAYS_MAX = 3_650
+COUNT_MAX = 1_000_000
+PLACEHOLDER = "https://example.com/"
+SHARED_KEYS = frozenset(
+    "account account_id birthday city company country dob email first_name gender last_name name phone plan plan_id postcode sku state"
+    " store user_id zip zipcode".split()
+)
+"""Properties that many people, or many of a person's events, have in common: no event can be told from another by them (domain 1.7)."""
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+_DECIMAL = re.compile(r"\d+(\.\d+)?\Z")
+_TAX_YEAR = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")
+_UTM = re.compile(r"[a-z][a-z0-9_]*\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}\Z")
+_DAYS_OF = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+Problems = Iterator[Problem]
+
+
+class Known(Struct, frozen=True):
+    """What of the account a document is checked against: its suppliers, and how events are mapped."""
+
+    suppliers: Mapping[str, Supplier] = field(default_factory=lambda: dict(BUILT_IN))
+    settings: Settings = Settings()
+
+
+def check(document: Document, known: Known | None = None) -> list[Problem]:
+    """All that is wrong with a document whose shape is right, errors first. Empty: it may be published."""
+    return sorted(_problems(document, known or Known()), key=lambda problem: problem.is_warning)[:PROBLEMS_MAX]
+
+
+def errors(problems: Sequence[Problem]) -> list[Problem]:
+    """Those that keep a document from being saved."""
+    return [problem for problem in problems if not problem.is_warning]
+
+
+def _problems(document: Document, known: Known) -> Problems:
+    yield from _named("campaign", document.campaign)
+    yield from _named("program", document.program)
+    yield from _text("name", document.name)
+    yield from _text("description", document.description)
+    yield from _schedule(document.schedule)
+    yield from _events(document.events)
+    yield from _keys(document.events, known.settings)
+    yield from _attribution(document.attribution)
+    if document.share is not None:
+        yield from _share(document.share)
+    elif any(reward.to != "participant" for reward in document.rewards):
+        yield Problem(
+            "share.destination", "is missing, and a reward goes to an advocate or a friend", "Add the page a share link leads to."
+        )
+    yield from _bounded("suppliers", document.suppliers, SUPPLIERS_MAX)
+    yield from _unique("suppliers", "id", [supplier.id for supplier in document.suppliers])
+    for index, supplier in enumerate(document.suppliers):
+        yield from _supplier(f"suppliers[{index}]", supplier, known)
+    suppliers = {**known.suppliers, **{supplier.id: supplier for supplier in document.suppliers}}
+    yield from _bounded("rewards", document.rewards, REWARDS_MAX)
+    yield from _unique("rewards", "name", [reward.name for reward in document.rewards])
+    for index, reward in enumerate(document.rewards):
+        yield from _reward(f"rewards[{index}]", reward, document.events, suppliers)
+    yield from _bounded("budgets", document.budgets, BUDGETS_MAX)
+    for index, budget in enumerate(document.budgets):
+        yield from _budget(f"budgets[{index}]", budget)
+    if not document.rewards:
+        yield Problem("rewards", "are none, so nobody earns anything", "Add a reward if somebody should.", is_warning=True)
+
+
+# -- words, numbers, addresses ---------------------------------------------------------------------------------------
+
+
+def _named(path: str, text: str) -> Problems:
+    if not _ID.match(text) or len(text) > ID_CHARS_MAX:
+        words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:ID_CHARS_MAX]
+        fix = f"Write `{words}`." if words else "Write something like `refer-a-friend`."
+        yield Problem(path, f"must be lower-case letters, digits, - and _, at most {ID_CHARS_MAX}, and begin with a letter or digit", fix)
+
+
+def _text(path: str, text: str, chars_max: int = TEXT_CHARS_MAX) -> Problems:
+    if len(text) > chars_max or "\0" in text:
+        yield Problem(path, f"is longer than {chars_max} characters, or holds a null character", "Shorten it.")
+
+
+def _bounded(path: str, entries: Sequence[object], most: int = LIST_MAX) -> Problems:
+    if len(entries) > most:
+        yield Problem(path, f"has {len(entries)} entries, and may have {most}", "Leave some out.")
+
+
+def _unique(path: str, what: str, names: Sequence[str]) -> Problems:
+    counted = Counter(name.casefold() for name in names)
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if counted[name.casefold()] > 1 and name.casefold() in seen:
+            yield Problem(f"{path}[{index}].{what}", f"`{name}` is there twice", "Give each its own.")
+        seen.add(name.casefold())
+
+
+def _number(path: str, value: float | None, least: float, most: float) -> Problems:
+    if value is not None and not least <= value <= most:
+        yield Problem(path, f"must be from {least} to {most}", "Write a number in between.")
+
+
+def _decimal(path: str, text: str | None, unit: str, *, above_zero: bool = False, most: int = AMOUNT_MAX) -> Problems:
+    if text is None:
+        return
+    if not _DECIMAL.match(text) or len(text) > 30:
+        yield Problem(
+            path, "must be a plain decimal number", "Write it like 10 or 9.99, without a sign, a currency or a thousands separator."
+        )
+    elif Decimal(text) > most or (above_zero and not Decimal(text)):
+        yield Problem(path, f"must be {'more than 0' if above_zero else 'from 0'} and at most {most}", "Write a number in between.")
+    elif len(text.partition(".")[2]) > exponent(unit):
+        yield Problem(path, f"has more than the {exponent(unit)} decimals that {unit} has", "Round it.")
+
+
+def _unit(path: str, unit: str, but: str = "") -> Problems:
+    if unit not in UNITS:
+        fix = f"Did you mean `{unit.upper()}`?" if unit.upper() in UNITS else nearest(unit, [*OTHER_UNITS, "USD", "EUR", "GBP"])
+        yield Problem(path, f"must be a currency (ISO 4217) or one of {', '.join(OTHER_UNITS)}{but}", fix)
+
+
+def _url(path: str, text: str) -> Problems:
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        is_good = is_good and parts.username is None and parts.password is None
+    except ValueError:
+        is_good = False
+    if not is_good or len(text) > URL_CHARS_MAX or re.search(r"[\s\x00-\x1f\x7f\\<>\"]", text):
+        yield Problem(
+            path, "must be a web address", "Write it whole, with https:// (or http://), a host, and without a user name or spaces."
+        )
+
+
+# -- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _schedule(schedule: Schedule) -> Problems:
+    before: tuple[str, int] | None = None
+    for name in ("start", "pause", "end", "stop"):
+        text = getattr(schedule, name)
+        if text is None:
+            continue
+        at = read_time(text)
+        if at is None:
+            yield Problem(f"schedule.{name}", "is no time", "Write it like 2027-01-31 or 2027-01-31T12:00:00Z; without a zone it is UTC.")
+            continue
+        if before is not None and at <= before[1]:
+            yield Problem(f"schedule.{name}", f"must be after {before[0]}", "The order is start, pause, end, stop.")
+        before = (name, at)
+
+
+def _events(events: Listens) -> Problems:
+    """A name means one thing in a campaign (domain 1.2)."""
+    held: dict[str, str] = {}
+    for kind in ("sign_up", "outcome", "cancel", "actions"):
+        names: list[str] = getattr(events, kind)
+        yield from _bounded(f"events.{kind}", names)
+        for index, name in enumerate(names):
+            path = f"events.{kind}[{index}]"
+            if not name.strip() or name != name.strip() or len(name) > 200:
+                yield Problem(path, "must be the name of an event", "Write 1 to 200 characters, without spaces around them.")
+            other = held.setdefault(name.casefold(), kind)
+            if other != kind:
+                yield Problem(
+                    path, f"`{name}` is listened to as {other} already", f"Take it out of events.{other} or out of events.{kind}."
+                )
+            elif name.casefold() in (earlier.casefold() for earlier in names[:index]):
+                yield Problem(path, f"`{name}` is there twice", "Leave it out once; names match in any case.")
+
+
+def _keys(events: Listens, settings: Settings) -> Problems:
+    for index, name in enumerate(events.outcome):
+        for sent, mapped in settings.events.items():
+            if mapped.to.casefold() == name.casefold():
+                shared = [source for source in mapped.fields.get("partner_conversion_id", ()) if source.casefold() in SHARED_KEYS]
+                if shared:
+                    said = f"`{sent}` is told apart by `{shared[0]}`, which many events have in common: most of them would count as repeats"
+                    fix = "Map partner_conversion_id to the order's or the transaction's own id (`goodword event map`)."
+                    yield Problem(f"events.outcome[{index}]", said, fix, is_warning=True)
+    if CONVERSION not in (name.casefold() for name in events.outcome):
+        said = "has no `conversion`: only conversions have an id that keeps the same purchase from counting twice"
+        yield Problem("events.outcome", said, "Map your event to conversion, or send each event once.", is_warning=True)
+
+
+def _attribution(attribution: Attribution) -> Problems:
+    yield from _number("attribution.window_days", attribution.window_days, 1, WINDOW_DAYS_MAX)
+    yield from _number("attribution.late_days", attribution.late_days, 0, LATE_DAYS_MAX)
+    if 1 <= attribution.window_days < attribution.late_days:
+        yield Problem("attribution.late_days", "is longer than the window itself", "Make it at most attribution.window_days.")
+    if not attribution.reasons:
+        yield Problem(
+            "attribution.reasons", "are none: no referral would ever count", "Name a reason, or leave the line out for all of them."
+        )
+    yield from _unique_in("attribution.reasons", attribution.reasons)
+
+
+def _unique_in(path: str, names: Sequence[str]) -> Problems:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem(f"{path}[{index}]", f"`{name}` is there twice", "Leave it out once.")
+
+
+def _share(share: Share) -> Problems:
+    yield from _url("share.destination", share.destination)
+    if share.destination == PLACEHOLDER:
+        yield Problem("share.destination", "is the template's placeholder", "Write the page that friends should land on.", is_warning=True)
+    for name in ("mobile_destination", "unknown_destination", "image_url"):
+        if text := getattr(share, name):
+            yield from _url(f"share.{name}", text)
+    for name in ("title", "description", "message"):
+        yield from _text(f"share.{name}", getattr(share, name))
+    yield from _bounded("share.utm", list(share.utm), 20)
+    for name, value in share.utm.items():
+        if not _UTM.match(name) or name == "gw":
+            fix = "Write a name such as utm_source; `gw` is the click's."
+            yield Problem(f"share.utm.{name}", "must be lower-case letters, digits and _, and not `gw`", fix)
+        yield from _text(f"share.utm.{name}", value, 200)
+    if not _PREFIX.match(share.code_prefix):
+        yield Problem("share.code_prefix", "must be at most 20 letters, digits, - and _", "Shorten it, or leave it out.")
+
+
+def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
+    yield from _named(f"{path}.id", supplier.id)
+    if supplier.id in BUILT_IN:
+        yield Problem(f"{path}.id", f"`{supplier.id}` is built in", "Give it another id, or leave it out and use the one there is.")
+    before = known.suppliers.get(supplier.id)
+    if before is not None and before.type != supplier.type:
+        yield Problem(f"{path}.type", f"cannot become {supplier.type}: the account's supplier is {before.type}", "Give it another id.")
+    for name in ("name", "description", "partner_reward_supplier_id"):
+        yield from _text(f"{path}.{name}", getattr(supplier, name))
+    if supplier.type == "STATIC_COUPON" and not supplier.code.strip():
+        yield Problem(f"{path}.code", "is missing: a static coupon is one code for everybody", "Write the code.")
+    yield from _text(f"{path}.code", supplier.code, 64)
+    if supplier.face_value_type:
+        yield from _unit(f"{path}.face_value_type", supplier.face_value_type)
+    yield from _decimal(f"{path}.face_value", supplier.face_value or None, supplier.face_value_type)
+    yield from _number(f"{path}.low_balance", supplier.low_balance, 0, COUNT_MAX * 1000)
+    yield from _number(f"{path}.expires_days", supplier.expires_days, 1, EXPIRES_DAYS_MAX)
+    yield from _number(f"{path}.limit_per_hour", supplier.limit_per_hour, 1, COUNT_MAX)
+    yield from _number(f"{path}.limit_per_day", supplier.limit_per_day, 1, COUNT_MAX)
+    for state, after in supplier.state_transitions.items():
+        for name in (state, *after):
+            if name not in TRANSITIONS:
+                yield Problem(f"{path}.state_transitions.{state}", f"`{name}` is no state of a reward", nearest(name, list(TRANSITIONS)))
+
+
+def _reward(path: str, reward: RewardTerms, events: Listens, suppliers: Mapping[str, Supplier]) -> Problems:
+    yield from _named(f"{path}.name", reward.name)
+    heard = {name.casefold() for name in (*events.sign_up, *events.outcome, *events.actions)}
+    kinds = {"outcome": events.outcome, "sign_up": events.sign_up}
+    own = kinds.get(reward.on, [reward.on])
+    if reward.on in kinds and not own:
+        yield Problem(f"{path}.on", f"waits for a {reward.on}, and events.{reward.on} is empty", f"Name an event in events.{reward.on}.")
+    elif reward.on not in kinds and reward.on.casefold() not in heard:
+        close = nearest(reward.on, ["outcome", "sign_up", *events.sign_up, *events.outcome, *events.actions])
+        yield Problem(f"{path}.on", f"`{reward.on}` is no event that the campaign listens to", f"{close} Or add it to events.actions.")
+    supplier = suppliers.get(reward.supplier)
+    if supplier is None:
+        yield Problem(
+            f"{path}.supplier",
+            f"there is no supplier `{reward.supplier}`",
+            f"{nearest(reward.supplier, list(suppliers))} Or add it to suppliers.",
+        )
+    elif not supplier.enabled:
+        yield Problem(f"{path}.supplier", f"`{reward.supplier}` is not enabled", "Enable it, or name another.")
+    yield from _value(path, reward, supplier)
+    yield from _number(f"{path}.pending_days", reward.pending_days, 0, PENDING_DAYS_MAX)
+    yield from _number(f"{path}.expires_days", reward.expires_days, 1, EXPIRES_DAYS_MAX)
+    if reward.expires_days is not None and reward.expires_days <= reward.pending_days:
+        yield Problem(f"{path}.expires_days", "would be over before the pending days are", "Make it longer than pending_days.")
+    yield from _rules(f"{path}.rules", reward, heard, own, events)
+
+
+def _value(path: str, reward: RewardTerms, supplier: Supplier | None) -> Problems:
+    value, unit = reward.value, reward.value.unit
+    yield from _unit(f"{path}.value.unit", unit)
+    if (value.amount is None) == (value.percent is None):
+        said = "has an amount and a percent" if value.amount is not None else "says neither amount nor percent"
+        yield Problem(f"{path}.value", said, "Write one of the two.")
+    yield from _decimal(f"{path}.value.amount", value.amount, unit, above_zero=True, most=100 if unit == "PERCENT_OFF" else AMOUNT_MAX)
+    yield from _decimal(f"{path}.value.percent", value.percent, "", above_zero=True, most=100)
+    if value.percent is not None:
+        if unit in ("PERCENT_OFF", "MONTH"):
+            yield Problem(f"{path}.value.unit", f"cannot be {unit} for a percentage of the event's value", "Write a currency or POINTS.")
+        if value.max is None:
+            said = "has a percent and no max: one large order may cost any amount"
+            yield Problem(f"{path}.value.max", said, "Write the most that one reward may be worth.", is_warning=True)
+    elif value.min is not None or value.max is not None:
+        yield Problem(f"{path}.value", "has a min or max without a percent", "They bound a percentage; leave them out.")
+    yield from _ordered(f"{path}.value", "min", value.min, "max", value.max, unit)
+    if supplier is not None and supplier.type == "POINTS" and unit != "POINTS":
+        yield Problem(
+            f"{path}.value.unit", f"must be POINTS: `{supplier.id}` counts points", "Write POINTS, or `supplier: credit` for money."
+        )
+    if supplier is not None and supplier.type == "ACCOUNT_CREDIT" and unit not in CURRENCIES:
+        yield Problem(f"{path}.value.unit", f"must be a currency: `{supplier.id}` is account credit", "Write one such as USD.")
+
+
+def _ordered(path: str, low: str, least: str | None, high: str, most: str | None, unit: str) -> Problems:
+    found = [*_decimal(f"{path}.{low}", least, unit), *_decimal(f"{path}.{high}", most, unit)]
+    if not found and least is not None and most is not None and Decimal(least) > Decimal(most):
+        found.append(Problem(f"{path}.{low}", f"is more than {high}", f"Make {low} the smaller one."))
+    yield from found
+
+
+def _rules(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], events: Listens) -> Problems:
+    rules = reward.rules
+    yield from _ordered(path, "value_min", rules.value_min, "value_max", rules.value_max, "")
+    yield from _number(f"{path}.nth", rules.nth, 1, COUNT_MAX)
+    yield from _bounded(f"{path}.milestones", rules.milestones)
+    for index, count in enumerate(rules.milestones):
+        yield from _number(f"{path}.milestones[{index}]", count, 1, COUNT_MAX)
+    if sorted(set(rules.milestones)) != rules.milestones:
+        yield Problem(f"{path}.milestones", "must grow", "Write each count once, the smallest first.")
+    if (rules.nth is not None or rules.milestones) and reward.to != "advocate":
+        yield Problem(f"{path}.{'milestones' if rules.nth is None else 'nth'}", "counts an advocate's friends", "Write `to: advocate`.")
+    yield from _bounded(f"{path}.limits", rules.limits)
+    for index, limit in enumerate(rules.limits):
+        yield from _number(f"{path}.limits[{index}].count", limit.count, 1, COUNT_MAX)
+        yield from _number(f"{path}.limits[{index}].days", limit.days, 1, WINDOW_DAYS_MAX)
+    yield from _decimal(f"{path}.annual_value_max", rules.annual_value_max, reward.value.unit, above_zero=True)
+    found = _TAX_YEAR.match(rules.tax_year_start)
+    if found is None or int(found[2]) > _DAYS_OF[int(found[1]) - 1]:
+        yield Problem(f"{path}.tax_year_start", "is no day of the year", "Write month and day, such as 04-06.")
+    yield from _number(f"{path}.new_customer_days", rules.new_customer_days, 1, WINDOW_DAYS_MAX)
+    yield from _audiences(path, rules)
+    for name in ("checks", "other_checks"):
+        yield from _bounded(f"{path}.{name}", getattr(rules, name))
+        for index, each in enumerate(getattr(rules, name)):
+            yield from _comparison(f"{path}.{name}[{index}]", each)
+    yield from _done(path, reward, heard, own, events)
+
+
+def _audiences(path: str, rules: RewardRules) -> Problems:
+    for name in ("member_of", "not_member_of"):
+        audiences: list[str] = getattr(rules, name)
+        yield from _bounded(f"{path}.{name}", audiences)
+        yield from _unique_in(f"{path}.{name}", audiences)
+        for index, audience in enumerate(audiences):
+            if not audience.strip() or len(audience) > 200:
+                yield Problem(f"{path}.{name}[{index}]", "must be the name of an audience", "Write 1 to 200 characters.")
+    for index, audience in enumerate(rules.not_member_of):
+        if audience in rules.member_of:
+            yield Problem(f"{path}.not_member_of[{index}]", f"`{audience}` is in member_of too: nobody can be both", "Take it out of one.")
+
+
+def _comparison(path: str, said: Check) -> Problems:
+    if not said.name.strip() or len(said.name) > 200:
+        yield Problem(f"{path}.name", "must be the name of a parameter or property", "Write 1 to 200 characters.")
+    if said.is_ in ("contains", "not_contains", "matches", "not_matches") and not said.value:
+        yield Problem(f"{path}.value", f"is missing: `{said.is_}` compares with it", "Write it.")
+    yield from _text(f"{path}.value", said.value, 200)
+    if said.is_ in ("matches", "not_matches") and len(said.value) <= 200:
+        try:
+            re.compile(said.value)
+        except (re.error, OverflowError, RecursionError):
+            yield Problem(f"{path}.value", "is no regular expression", "Mend it, or compare with `contains`.")
+
+
+def _done(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], events: Listens) -> Problems:
+    rules = reward.rules
+    mine = {name.casefold() for name in own}
+    once = {name.casefold() for name in events.sign_up}
+    for field_name in ("has_done", "has_not_done"):
+        names: list[str] = getattr(rules, field_name)
+        yield from _bounded(f"{path}.{field_name}", names)
+        for index, name in enumerate(names):
+            if name.casefold() not in heard:
+                said = f"`{name}` is no event that the campaign listens to, so nobody is known to have done it"
+                close = nearest(name, [*events.sign_up, *events.outcome, *events.actions])
+                yield Problem(f"{path}.{field_name}[{index}]", said, f"{close} Or add it to events.actions.")
+    own_role = reward.to != "advocate"
+    for index, name in enumerate(rules.has_done):
+        if name.casefold() in (other.casefold() for other in rules.has_not_done):
+            yield Problem(f"{path}.has_done[{index}]", f"`{name}` is in has_not_done too: nobody can have done both", "Take it out of one.")
+        elif own_role and mine == {name.casefold()} and mine <= once:
+            said = f"the reward is earned on `{name}`, which happens once, and needs an earlier `{name}`: it waits for itself"
+            yield Problem(f"{path}.has_done[{index}]", said, "Take it out, or let the reward be earned on another event.")
+        elif own_role and mine == {name.casefold()}:
+            said = f"the reward is earned on `{name}` and needs an earlier one: only the second counts"
+            yield Problem(f"{path}.has_done[{index}]", said, "Take it out if the first should count.", is_warning=True)
+
+
+def _budget(path: str, budget: Budget) -> Problems:
+    if budget.value_max is None and budget.count_max is None:
+        yield Problem(path, "bounds nothing", "Write value_max (with its unit) or count_max.")
+    if budget.value_max is not None and not budget.unit:
+        yield Problem(f"{path}.unit", "is missing: value_max is an amount of something", "Write a currency or POINTS.")
+    if budget.unit:
+        yield from _unit(f"{path}.unit", budget.unit)
+    yield from _decimal(f"{path}.value_max", budget.value_max, budget.unit, above_zero=True)
+    yield from _number(f"{path}.count_max", budget.count_max, 1, COUNT_MAX * 1000)
