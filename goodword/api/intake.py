@@ -8,15 +8,19 @@ from typing import Any, TypeVar
 
 import msgspec
 import uuid_utils
+from msgspec.structs import replace
 
 from goodword.api.auth import Keyring, is_browser_key, may
 from goodword.api.http import Refusal, Request
 from goodword.core import command as c
 from goodword.core.account import Key, Right, Settings
+from goodword.core.campaign import Programs
 from goodword.core.decision import Outcome
-from goodword.core.event import understand
-from goodword.core.message import TYPES, Rejection, parse, read_object
+from goodword.core.event import Understood, understand
+from goodword.core.message import TYPES, Message, Rejection, parse, read_object
 from goodword.core.profile import IdentityKey, keys_of, read_email
+from goodword.core.referral import Evidence
+from goodword.core.signal import Device, read_signals
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.query.event import id_at
 from goodword.storage.store import Store
@@ -102,7 +106,24 @@ class Intake:
         understood = understand(message, settings)
         if isinstance(understood, Rejection):
             return understood
+        if (programs := self.store.programs.get(key.account)) is not None:
+            self._note_signals(message, understood, programs, settings, key.account)
         return c.Receive(key.account, understood, door)
+
+    def _note_signals(self, message: Message, understood: Understood, programs: Programs, settings: Settings, account: int) -> None:
+        """What the message says about referrals, and what is known of the device it came from."""
+        found = read_signals(message, understood, programs, settings)
+        if found is not None:
+            signals, device = found
+            understood.signals = replace(signals, evidence=self._evidence(account, device, message.anonymous_id))
+
+    def _evidence(self, account: int, device: Device, anonymous_id: str | None) -> Evidence:
+        digest = self.store.sealer.hash
+
+        def token(kind: str, text: str) -> str:
+            return digest(account, kind + text)[:8].hex() if text else ""
+
+        return Evidence(token("i", device.ip), "", token("g", device.agent), device=token("d", anonymous_id or ""))
 
     def _erase(self, user_id: str | None, email: str | None, key: Key) -> c.Command | Rejection | Refusal:
         keys = keys_of(user_id, email, None)

@@ -14,6 +14,7 @@ from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membersh
 from goodword.core.event import Event, EventRef
 from goodword.core.facts import Facts, needs_profile
 from goodword.core.fresh import Fresh
+from goodword.core.hearing import announced, hear
 from goodword.core.privacy import erase, unsuppress
 from goodword.core.profile import (
     KEYS_MAX,
@@ -21,6 +22,7 @@ from goodword.core.profile import (
     Identified,
     IdentityKey,
     Profile,
+    ProfileId,
     absorb,
     identify,
     is_barred,
@@ -62,7 +64,7 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             return review.decide(command, facts, now, fresh)
         case c.PutBlock():
             return quality.decide(command, facts, now, fresh)
-        case c.PutEndpoint() | c.RecordAttempts() | c.Redeliver():
+        case c.PutEndpoint() | c.TestEndpoint() | c.RecordAttempts() | c.Redeliver():
             return delivery.decide(command, facts, now, fresh)
         case _:
             return _administer(command, facts, now, fresh)
@@ -120,12 +122,40 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
             body,
         )
     )
+    referrals = facts.referrals
+    if understood.signals is not None or referrals.endpoints or (referrals.programs.listened and len(records) > 1):
+        records.extend(_hear(understood, profile_id, records, duplicate_of, facts, now, fresh))
     if duplicate_of is not None:
         return Decision(
             Outcome("duplicate", duplicate_of.arrival, duplicate_of.message_id, duplicate_of.profile_id, value=duplicate_of.event_id),
             records,
         )
     return Decision(Outcome("stored", fresh.arrival, message_id, profile_id), records)
+
+
+def _hear(
+    understood: events.Understood,
+    profile_id: ProfileId,
+    records: list[Record],
+    duplicate_of: EventRef | None,
+    facts: Facts,
+    now: Millis,
+    fresh: Fresh,
+) -> list[Record]:
+    """What a message comes to beyond itself: referrals judged, endpoints told."""
+    merged = {record.source: record.target for record in records if type(record) is Merged}
+    known = facts.merged
+    facts.merged = {**known, **merged} if merged else known
+    profile = next((record for record in reversed(records) if type(record) is Profile and record.id == profile_id), None)
+    profile = profile or facts.profiles.get(profile_id)
+    if profile is None:
+        return []
+    more: list[Record] = []
+    if understood.signals is not None or merged:
+        more = hear(understood, profile, duplicate_of, facts, now, fresh)
+    if facts.referrals.endpoints and duplicate_of is None and (told := announced(understood, profile, now)) is not None:
+        more.append(told)
+    return more
 
 
 def _update(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from goodword.core.account import Account, Key
 from goodword.core.campaign import Campaign, Version
-from goodword.core.delivery import Announcement, Attempt, Endpoint
+from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.quality import BlockEntry
@@ -40,12 +40,14 @@ class Identity(Struct, frozen=True, gc=False):
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """A dedup key, taken for ever by one event."""
+    """A dedup key, taken for ever by one event; its time and amount are for the commands that follow in the group."""
 
     key: str
     arrival: int
     profile_id: ProfileId
     message_id: str
+    at: Millis = 0
+    amount: int | None = None
 
 
 class Merged(Struct, frozen=True, gc=False):
@@ -164,6 +166,7 @@ Record = (
     | CouponUpload
     | BlockListed
     | EndpointSaved
+    | Health
     | Announcement
     | Attempt
     | Redelivered

@@ -66,6 +66,8 @@ class EventRef(Struct, frozen=True, gc=False):
     profile_id: ProfileId
     event_id: bytes = b""
     message_id: str = ""
+    at: Millis = 0
+    amount: int | None = None
 
 
 class Understood(Struct, gc=False):
@@ -255,6 +257,11 @@ def _claim(kind: str, name: str, event_id: str | None) -> str | None:
 def conversion_claim(conversion_id: str) -> str | None:
     """The claim of a conversion's id, to look its event up."""
     return _claim("c", CONVERSION, id_of(conversion_id))
+
+
+def event_claim(name: str, event_id: str) -> str | None:
+    """The claim of another event's `partner_event_id`, to look the event up."""
+    return _claim("p", name.casefold(), id_of(event_id))
 
 
 def cancel_claim(order: str) -> str:

@@ -54,7 +54,9 @@ class Facts(Struct):
                 case Identity():
                     self.owners[record.key] = Owner(record.profile_id, record.barrier_at)
                 case Claim():
-                    self.claims[record.key] = EventRef(record.arrival, record.profile_id, message_id=record.message_id)
+                    self.claims[record.key] = EventRef(
+                        record.arrival, record.profile_id, message_id=record.message_id, at=record.at, amount=record.amount
+                    )
                 case Merged():
                     self.merged[record.source] = record.target
                     self.profiles.pop(record.source, None)
@@ -79,6 +81,7 @@ def ask(command: c.Command, lookup: Lookup) -> None:
             lookup.claims.add(understood.claim)
         if understood.signals is not None:
             _ask_signals(understood.signals, lookup)
+            lookup.claims.update(claims_of(understood))
         return
     match command:
         case c.Erase(keys=keys, profile_id=profile_id):
@@ -104,7 +107,7 @@ def ask(command: c.Command, lookup: Lookup) -> None:
             lookup.referrals.codes.add(code.casefold())
             lookup.referrals.slots.add((profile_id, program, key))
         case c.RecordClick(click=click):
-            lookup.referrals.codes.add(click.code.casefold())
+            lookup.referrals.clicked.add(click.code.casefold())
             if click.evidence.ip:
                 lookup.referrals.click_ips[click.evidence.ip] = click.at
         case c.RecordShare(share=share):
@@ -146,10 +149,6 @@ def _ask_signals(signals: Signals, lookup: Lookup) -> None:
             case _:
                 asked.clicks.add(value)
                 asked.codes.add(value.casefold())
-    if signals.order and signals.kind:
-        lookup.claims.add(cancel_claim(signals.order))
-        if signals.kind == "cancel" and (claim := conversion_claim(signals.order)) is not None:
-            lookup.claims.add(claim)
 
 
 def needs_profile(understood: Understood, owners: dict[IdentityKey, Owner | None]) -> bool:
@@ -182,6 +181,27 @@ def wanted_profiles(command: c.Command, owners: dict[IdentityKey, Owner | None])
             return _NOBODY
 
 
+def claims_of(understood: Understood) -> tuple[str, ...]:
+    """The claims that tie a step or a cancellation to what was said of the same order before."""
+    signals = understood.signals
+    if signals is None or not signals.kind or not signals.order:
+        return ()
+    order = conversion_claim(signals.order)
+    return tuple(claim for claim in (understood.claim, order, cancel_claim(signals.order)) if claim is not None)
+
+
+def hinted_advocates(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
+    """The advocates a message names by an id or an order of theirs."""
+    if not isinstance(command, c.Receive) or command.understood.signals is None:
+        return _NOBODY
+    found: set[ProfileId] = set()
+    for hint in command.understood.signals.hints:
+        owner = facts.owners.get(IdentityKey(("e" if hint.reason == "ADVOCATE_EMAIL" else "u") + hint.value))
+        ref = facts.claims.get(conversion_claim(hint.value) or "")
+        found.update(number for number in (owner and owner.profile_id, ref and ref.profile_id) if number)
+    return frozenset(found)
+
+
 def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
     """Whose journeys deciding a command may change, once the owners of keys and what was claimed are known."""
     match command:
@@ -190,13 +210,22 @@ def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
             if signals is None:
                 owning = _owning(understood.keys, facts.owners) if facts.referrals.programs.listened else _NOBODY
                 return owning if len(owning) > 1 else _NOBODY
-            ref = facts.claims.get(conversion_claim(signals.order) or "") if signals.kind == "cancel" else None
-            about = frozenset((ref.profile_id,)) if ref is not None else _NOBODY
-            return _owning(understood.keys, facts.owners) | about
+            about = (facts.claims.get(claim) for claim in claims_of(understood))
+            return _owning(understood.keys, facts.owners) | {ref.profile_id for ref in about if ref is not None}
         case c.RecordShare(share=share):
             return _owning(tuple(IdentityKey("e" + email) for email in share.recipients), facts.owners)
         case c.Forward(source=source, target=target):
             return frozenset((source, target))
+        case _:
+            return _NOBODY
+
+
+def wanted_recipients(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
+    """Whose rewards a command takes back: those of people it deletes."""
+    match command:
+        case c.Erase(keys=keys, profile_id=profile_id):
+            named = facts.profile(profile_id) if profile_id is not None else None
+            return _owning(keys, facts.owners) | ({named.id} if named is not None else _NOBODY)
         case _:
             return _NOBODY
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from goodword.core.profile import ProfileId
 
-IDS_PER_COMMAND = 64
+IDS_PER_COMMAND = 1_024
 
 
 class Fresh(Struct, frozen=True, gc=False):

@@ -13,6 +13,10 @@ from goodword.core.times import Millis
 Action = Literal["refuse", "review", "off"]
 
 
+STICKY: frozenset[str] = frozenset()
+"""Rules that count what others did: the judge keeps their first verdict."""
+
+
 class Reference(Struct, frozen=True):
     """Lists that are kept outside the code: disposable mail domains, and the account's own block lists."""
 

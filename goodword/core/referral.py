@@ -50,6 +50,8 @@ class Evidence(Struct, frozen=True, array_like=True, omit_defaults=True, gc=Fals
     device: str = ""
     is_bot: bool = False
     blocked: str = ""
+    hint: str = ""
+    """What is odd about a click: `frame` (opened inside another page), `subresource` (loaded as a picture or a script), `headless`."""
 
     @property
     def is_unknown(self) -> bool:
@@ -75,10 +77,12 @@ class Signals(Struct, frozen=True, gc=False):
     kind: Literal["", "step", "cancel"] = ""
     order: str = ""
     evidence: Evidence = NO_EVIDENCE
+    amount: int | None = None
+    currency: str | None = None
 
 
 class Click(Struct, frozen=True, gc=False):
-    """A visit by a share link, as stored; nothing in it names anyone. `is_counted` is false for bots, previews and repeats."""
+    """A visit by a share link, as stored; nothing in it names anyone. `is_counted` is false where no person seems to have made it."""
 
     id: str
     at: Millis
@@ -88,7 +92,8 @@ class Click(Struct, frozen=True, gc=False):
     code: str
     evidence: Evidence = NO_EVIDENCE
     is_counted: bool = True
-    landing: str = ""
+    recent: int = 0
+    """Counted clicks from the same address in the ten minutes before, up to a bound."""
 
 
 class Shareable(Struct, frozen=True):
@@ -118,6 +123,7 @@ class Share(Struct, frozen=True):
     recipients: tuple[str, ...] = ()
     message: str = ""
     subject: str = ""
+    data: dict[str, str] = field(default_factory=dict)
 
 
 class Relationship(Struct, frozen=True):
@@ -194,9 +200,15 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     currency: str | None = None
     key: str = ""
     evidence: Evidence = NO_EVIDENCE
-    canceled_at: Millis | None = None
-    returned: int = 0
-    """Minor units taken back by returns that named an amount; with `canceled_at` the whole step is undone."""
+
+
+class Cancellation(Struct, frozen=True, array_like=True, gc=False):
+    """An order taken back, wholly, or (with an `amount` below the order's) in part."""
+
+    message_id: str
+    order: str
+    at: Millis
+    amount: int | None = None
 
 
 class Standing(Struct, frozen=True, array_like=True):
@@ -208,6 +220,9 @@ class Standing(Struct, frozen=True, array_like=True):
     note: str = ""
     decided_at: Millis = 0
     counted_for: ProfileId | None = None
+    """The advocate that the step was credited to, and counts for in Nth rules and limits."""
+    digest: int = 0
+    """Of the judgement last written, so that what did not change is not written again."""
 
 
 class Journey(Struct, frozen=True, omit_defaults=True):
@@ -218,8 +233,9 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     sightings: tuple[tuple[Millis, Evidence], ...] = ()
     standings: dict[str, Standing] = field(default_factory=dict)
-    earlier_outcomes: int = 0
-    first_outcome_at: Millis | None = None
+    cancellations: tuple[Cancellation, ...] = ()
+    related: dict[str, Millis] = field(default_factory=dict)
+    """Relationship rows written: `program, advocate` to when it was displaced (0: it stands)."""
 
 
 class Party(Struct, frozen=True):

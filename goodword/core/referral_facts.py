@@ -12,7 +12,7 @@ from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
 from goodword.core.referral import Click, Credit, Journey, Share, Shareable, Step
-from goodword.core.reward import BUILT_IN, CouponMoved, Earning, Reward, Supplier, SupplierSaved, Transition
+from goodword.core.reward import BUILT_IN, CouponAdded, CouponMoved, Earning, Reward, Supplier, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 
@@ -116,6 +116,8 @@ class ReferralFacts(Struct):
                 self.moves[record.reward_id] = record.seq + 1
             case CouponMoved():
                 self._move_coupon(record)
+            case CouponAdded():
+                self.pool_codes.setdefault(record.supplier, {})[record.code.casefold()] = (record.id, None)
             case Campaign():
                 self.campaigns = {**self.campaigns, record.id: record}
                 self.programs = Programs.of(self.campaigns)
@@ -156,6 +158,9 @@ class ReferralFacts(Struct):
             rest.append((record.id, record.code))
             stock += 1
         self.free[record.supplier], self.stock[record.supplier] = rest, stock
+        if record.is_removed:
+            codes = self.pool_codes.get(record.supplier, {})
+            self.pool_codes[record.supplier] = {code: held for code, held in codes.items() if held[0] != record.id}
 
     def _share(self, record: Share) -> None:
         self.shares[record.profile_id] = self.shares.get(record.profile_id, 0) + max(1, len(record.recipients))

@@ -63,12 +63,12 @@ def _event_ref(store: Store, arrival: int, hash16: bytes) -> EventRef:
 def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> None:
     hashes = {store.sealer.hash(account, claim): claim for claim in claims}
     rows = store.database.load(
-        "SELECT c.key, c.arrival, e.profile_id, e.hash FROM carray(?) k"
+        "SELECT c.key, c.arrival, e.profile_id, e.hash, e.at, e.amount FROM carray(?) k"
         " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value LEFT JOIN event e ON e.arrival = c.arrival",
         (store.database.blobs(sorted(hashes)), account),
     )
-    for key, arrival, profile_id, event_id in rows:
-        facts.claims[hashes[key]] = EventRef(arrival, ProfileId(profile_id or 0), event_id or b"")
+    for key, arrival, profile_id, event_id, at, amount in rows:
+        facts.claims[hashes[key]] = EventRef(arrival, ProfileId(profile_id or 0), event_id or b"", at=at or 0, amount=amount)
 
 
 def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Facts) -> None:

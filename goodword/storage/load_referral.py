@@ -13,7 +13,7 @@ import msgspec
 
 from goodword.core import command as c
 from goodword.core.event import IS_EVENT, TRACK
-from goodword.core.facts import Facts, Lookup, wanted_friends
+from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends, wanted_recipients
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ANCESTORS_MAX = 4
 CLICKS_WITHIN_MS = 600_000
+CLICKS_COUNTED_MAX = 100
+"""More clicks from one address in that time make no difference, and must not make each further one slower."""
 SHARES_WITHIN_MS = 7 * 24 * 3_600_000
 EARNED_WITHIN_DAYS = 366
 _journey = msgspec.json.Decoder(Journey).decode
@@ -52,26 +54,37 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     known = facts.referrals
     known.suppliers = store.suppliers.get(account, known.suppliers)
     known.endpoints = store.endpoints.get(account, known.endpoints)
+    known.health = store.health.get(account, known.health)
     known.reference = store.references.get(account, known.reference)
     programs = store.programs.get(account)
     asked = lookup.referrals
     if programs is not None:
         known.programs, known.campaigns = programs, programs.campaigns
-    elif not _is_asked(asked):
-        return
     friends = set(asked.journeys)
+    erased: set[ProfileId] = set()
+    hinted: set[ProfileId] = set()
+    grants = 0
     for command in commands:
+        if programs is None and type(command) is c.Receive:
+            continue  # without campaigns nearly every message costs nothing here
         if command.account == account:
             friends |= wanted_friends(command, facts)
-    if not (friends or _is_asked(asked)):
+            hinted |= hinted_advocates(command, facts)
+            erased |= wanted_recipients(command, facts)
+            grants += isinstance(command, c.GrantReward)
+    if not (friends or erased or grants or _is_asked(asked)):
         return
     loading = _Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
     loading.named(asked)
     loading.rewards_by_id(asked.rewards)
-    friends |= {reward.journey_id for reward in known.rewards.values()}
-    people = {reward.profile_id for reward in known.rewards.values()} | asked.journeys
-    loading.people(friends, asked.advocates | loading.advocates | people)
-    loading.pools(asked)
+    loading.rewards_of_recipients(erased)
+    loading.recipients()
+    advocates = asked.advocates | loading.advocates | asked.journeys | hinted
+    if friends or advocates:
+        loading.people(friends, advocates)
+    loading.owners()
+    if friends or advocates or known.rewards or grants or asked.pools or asked.pool_codes:
+        loading.pools(asked, grants)
 
 
 def _is_asked(asked: ReferralLookup) -> bool:
@@ -88,6 +101,7 @@ class _Loading:
         self.facts = facts
         self.known: ReferralFacts = facts.referrals
         self.advocates: set[ProfileId] = set()
+        self.clicked: set[ProfileId] = set()
 
     def _by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
         digest = self.store.sealer.hash
@@ -108,13 +122,13 @@ class _Loading:
     def named(self, asked: ReferralLookup) -> None:
         """Clicks, codes, slots, coupons: whoever a message or a call names."""
         known, account = self.known, self.account
-        for id, at, advocate, program, campaign, counted, evidence in self._read(
-            "SELECT x.id, x.at, x.advocate_id, x.program, x.campaign_id, x.counted, x.evidence FROM carray(?) k"
+        for id, at, advocate, program, campaign, counted, recent, evidence in self._read(
+            "SELECT x.id, x.at, x.advocate_id, x.program, x.campaign_id, x.counted, x.recent, x.evidence FROM carray(?) k"
             " CROSS JOIN click x ON x.account_id = ? AND x.id = k.value",
             asked.clicks,
             account,
         ):
-            known.clicks[id] = Click(id, at, ProfileId(advocate), program, campaign, "", _evidence(evidence), bool(counted))
+            known.clicks[id] = Click(id, at, ProfileId(advocate), program, campaign, "", _evidence(evidence), bool(counted), recent)
             self.advocates.add(ProfileId(advocate))
         self._shareables(asked)
         for text, use in self._coupon_uses(asked.coupons):
@@ -122,7 +136,8 @@ class _Loading:
             self.advocates.update(number for number in (use.profile_id, use.other_id) if number is not None)
         for ip, since in asked.click_ips.items():
             rows = self.store.database.load(
-                "SELECT count(*) FROM click WHERE account_id = ? AND ip = ? AND at > ?", (account, ip, since - CLICKS_WITHIN_MS)
+                "SELECT count(*) FROM (SELECT 1 FROM click WHERE account_id = ? AND ip = ? AND ip <> '' AND counted = 1 AND at > ? LIMIT ?)",
+                (account, ip, since - CLICKS_WITHIN_MS, CLICKS_COUNTED_MAX),
             )
             known.clicks_by_ip[ip] = next(iter(rows))[0]
         for number, at in asked.shares_since.items():
@@ -133,7 +148,7 @@ class _Loading:
             known.shares[number] = next(iter(rows))[0]
 
     def _shareables(self, asked: ReferralLookup) -> None:
-        codes = self._by_hash("k", asked.codes)
+        codes = self._by_hash("k", asked.codes | asked.clicked)
         slots = {f"{profile}\0{program}\0{key}": (profile, program, key) for profile, program, key in asked.slots}
         hashed = self._by_hash("s", slots)
         rows = self._read(
@@ -142,7 +157,10 @@ class _Loading:
             self.account,
         )
         for code, number, body in self.store.refreshed(rows):
-            self.known.shareables[codes[code]] = self._shareable(number, body)
+            found = self._shareable(number, body)
+            self.known.shareables[codes[code]] = found
+            if found is not None:
+                (self.advocates if codes[code] in asked.codes else self.clicked).add(found.profile_id)
         rows = self._read(
             "SELECT s.slot, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.slot = k.value",
             hashed,
@@ -151,13 +169,19 @@ class _Loading:
         for slot, number, body in self.store.refreshed(rows):
             if (found := self._shareable(number, body)) is not None:
                 self.known.slots[slots[hashed[slot]]] = found
+                self.advocates.add(found.profile_id)
 
     def _shareable(self, number: int, body: bytes) -> Shareable | None:
         key = self.store.keys.key(number) if number else None
         if key is None or not body:
             return None
-        self.advocates.add(ProfileId(number))
         return _shareable(self.store.sealer.open_body(key, body))
+
+    def owners(self) -> None:
+        """The profiles of those whose links were clicked."""
+        if self.clicked:
+            self.resolve(self.clicked)
+            self.profiles({self.facts.merged.get(number, number) for number in self.clicked})
 
     def _coupon_uses(self, coupons: set[str]) -> Iterable[tuple[str, CouponUse]]:
         hashes = self._by_hash("q", coupons)
@@ -176,12 +200,27 @@ class _Loading:
         sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
         self._keep_rewards(self._read(sql, ids, self.account))
 
+    def rewards_of_recipients(self, people: set[ProfileId]) -> None:
+        """What people who are being deleted have not been given yet."""
+        numbers = {number for person in people for number in self._numbers(person)}
+        sql = (
+            f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value"
+            " AND r.state IN ('EARNED', 'FAILED')"
+        )
+        self._keep_rewards(self._read(sql, numbers, self.account))
+
+    def recipients(self) -> None:
+        """The profiles of those that the loaded rewards are for."""
+        numbers = {reward.profile_id for reward in self.known.rewards.values()}
+        self.resolve(numbers)
+        self.profiles({self.facts.merged.get(number, number) for number in numbers})
+
     def _keep_rewards(self, rows: list[tuple[Any, ...]]) -> None:
         for row in self.store.refreshed(rows):
             reward = read_reward(self.store, row)
             self.known.rewards[reward.id] = reward
         for number, moves in self._read(
-            "SELECT t.reward_id, max(t.seq) FROM carray(?) k CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value"
+            "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value"
             " GROUP BY t.reward_id",
             {row[0] for row in rows},
             self.account,
@@ -331,15 +370,8 @@ class _Loading:
                 "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
             ):
                 self.known.spent.setdefault((campaign_id, unit), {})[day] = (count, value)
-        for number, unit, amount in self._read(
-            "SELECT b.profile_id, b.unit, b.amount FROM carray(?) k CROSS JOIN balance b ON b.account_id = ? AND b.profile_id = k.value",
-            numbers,
-            self.account,
-        ):
-            place = (home[number], unit)
-            self.known.balances[place] = self.known.balances.get(place, 0) + amount
 
-    def pools(self, asked: ReferralLookup) -> None:
+    def pools(self, asked: ReferralLookup, grants: int) -> None:
         """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
         known, database, sealer = self.known, self.store.database, self.store.sealer
         wanted = dict(asked.pools)
@@ -348,12 +380,13 @@ class _Loading:
         for name in names:
             supplier = known.suppliers.get(name)
             if supplier is not None and supplier.type == "COUPON_POOL":
-                wanted.setdefault(name, max(16, 2 * len(known.journeys)))
+                wanted.setdefault(name, 16 + 2 * len(known.journeys) + len(known.rewards) + grants)
         for name, count in wanted.items():
             rows = database.load(
                 "SELECT id, code FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL ORDER BY id LIMIT ?",
                 (self.account, name, count),
             )
+            known.stock[name] = self._stock(name, count)
             known.free[name] = [(number, sealer.open_body(sealer.account_secret, code).decode()) for number, code in rows]
         for name, codes in asked.pool_codes.items():
             hashes = self._by_hash("q", {code.casefold() for code in codes})
@@ -365,3 +398,10 @@ class _Loading:
                 name,
             )
             known.pool_codes[name] = {hashes[hash16]: (number, reward) for hash16, number, reward in held}
+
+    def _stock(self, name: str, count: int) -> int:
+        """How many coupons are free, counted no further than where the low-balance alert can be told."""
+        supplier = self.known.suppliers.get(name)
+        bound = count + 1 + (supplier.low_balance if supplier is not None else 0)
+        sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?)"
+        return int(next(iter(self.store.database.load(sql, (self.account, name, bound))))[0])

@@ -1,0 +1,190 @@
+"""Hearing: what a received message adds to a person's journey, before the journey is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from goodword.core.account import CONVERSION, REGISTRATION
+from goodword.core.attribution import touches_of, with_touches
+from goodword.core.decision import Claim, Record
+from goodword.core.delivery import Announcement
+from goodword.core.event import FROM_BROWSER, EventRef, Understood, cancel_claim, conversion_claim
+from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
+from goodword.core.judge import settle
+from goodword.core.money import write_money
+from goodword.core.profile import Profile
+from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step
+from goodword.core.times import Millis, write_time
+
+STEPS_MAX = 500
+STEPS_FIRST = 50
+SIGHTINGS_MAX = 20
+_SILENT = Signals()
+
+
+def journey_of(profile: Profile, facts: Facts) -> Journey:
+    """A person's journey with those of everyone who became part of them; of someone new to campaigns, what the log remembers."""
+    known = facts.referrals
+    parts = [known.journeys[number] for number in (profile.id, *profile.sources) if number in known.journeys]
+    if not parts:
+        return Journey(profile.id, steps=known.histories.get(profile.id, ()))
+    whole = parts[0] if parts[0].profile_id == profile.id else replace(parts[0], profile_id=profile.id, related={})
+    for part in parts[1:]:
+        whole = _joined(whole, part)
+    return whole
+
+
+def _joined(whole: Journey, part: Journey) -> Journey:
+    cancellations = {each.message_id: each for each in (*part.cancellations, *whole.cancellations)}
+    standings = dict(part.standings)
+    for key, mine in whole.standings.items():
+        theirs = standings.get(key)
+        standings[key] = mine if theirs is None or mine.decision or not theirs.decision else theirs
+    joined = replace(
+        whole,
+        steps=_bounded({step.arrival: step for step in (*part.steps, *whole.steps)}.values()),
+        sightings=_latest((*part.sightings, *whole.sightings)),
+        cancellations=tuple(cancellations.values()),
+        standings=standings,
+    )
+    return with_touches(joined, part.touches)
+
+
+def _bounded(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps by time; of very many the first and the latest."""
+    ordered = sorted(steps, key=lambda step: (step.at, step.arrival))
+    return tuple(ordered if len(ordered) <= STEPS_MAX else ordered[:STEPS_FIRST] + ordered[STEPS_FIRST - STEPS_MAX :])
+
+
+def _latest(sightings: Iterable[tuple[Millis, Evidence]]) -> tuple[tuple[Millis, Evidence], ...]:
+    latest = {evidence: at for at, evidence in sorted(sightings, key=lambda each: each[0])}
+    return tuple(sorted(((at, evidence) for evidence, at in latest.items()), key=lambda each: each[0])[-SIGHTINGS_MAX:])
+
+
+def hear(
+    understood: Understood, profile: Profile, duplicate_of: EventRef | None, facts: Facts, now: Millis, fresh: Fresh
+) -> list[Record]:
+    """The rows of what a message says about referrals. `profile` is its person, as the message leaves them."""
+    signals = understood.signals or _SILENT
+    message = understood.message
+    before = journey_of(profile, facts)
+    journey = with_touches(before, touches_of(signals, message.message_id, message.at, facts, now))
+    if signals.kind and not signals.evidence.is_unknown:
+        journey = replace(journey, sightings=_latest((*journey.sightings, (message.at, signals.evidence))))
+    records: list[Record] = []
+    if signals.kind == "cancel":
+        elsewhere, journey, records = _cancel(understood, signals, profile, journey, facts, fresh)
+        if elsewhere is not None:
+            owner, theirs = elsewhere
+            records += settle(theirs, owner, facts, now, fresh)
+    elif signals.kind == "step" and duplicate_of is None:
+        journey = _stepped(understood, signals, profile, journey, facts, now, fresh)
+    elif signals.kind == "step" and duplicate_of is not None:
+        records += _confirm(understood, duplicate_of, profile, facts, now, fresh)
+        journey = journey_of(profile, facts) if records else journey
+    if journey == before and not (journey.touches or journey.steps):
+        return records
+    return records + settle(journey, profile, facts, now, fresh, place=len(records) and 200)
+
+
+def _stepped(
+    understood: Understood, signals: Signals, profile: Profile, journey: Journey, facts: Facts, now: Millis, fresh: Fresh
+) -> Journey:
+    """The journey with one more step; what took the order back before it was said comes along."""
+    message = understood.message
+    step = Step(
+        fresh.arrival,
+        message.message_id,
+        understood.name,
+        message.at,
+        now,
+        bool(understood.flags & FROM_BROWSER),
+        signals.amount,
+        signals.currency,
+        signals.order,
+        signals.evidence,
+    )
+    journey = replace(journey, steps=_bounded((*journey.steps, step)))
+    ref = facts.claims.get(cancel_claim(signals.order)) if signals.order else None
+    if ref is None or any(each.order == signals.order for each in journey.cancellations):
+        return journey
+    holder = facts.profile(ref.profile_id)
+    theirs = journey_of(holder, facts).cancellations if holder is not None and holder.id != profile.id else ()
+    found = [each for each in theirs if each.order == signals.order]
+    found = found or [Cancellation(f"order {signals.order}", signals.order, ref.at, ref.amount)]
+    return replace(journey, cancellations=(*journey.cancellations, *found))
+
+
+def _cancel(
+    understood: Understood, signals: Signals, profile: Profile, journey: Journey, facts: Facts, fresh: Fresh
+) -> tuple[tuple[Profile, Journey] | None, Journey, list[Record]]:
+    """An order taken back: in the journey of whoever bought, or, before that is known, in that of whoever said it."""
+    if not signals.order:
+        return None, journey, []
+    message = understood.message
+    taken = Cancellation(message.message_id, signals.order, message.at, signals.amount)
+    records: list[Record] = []
+    claim = cancel_claim(signals.order)
+    if claim not in facts.claims:
+        records.append(Claim(claim, fresh.arrival, profile.id, message.message_id, message.at, signals.amount))
+    ref = facts.claims.get(conversion_claim(signals.order) or "")
+    owner = facts.profile(ref.profile_id) if ref is not None else None
+    if owner is None or owner.id == profile.id:
+        return None, replace(journey, cancellations=(*journey.cancellations, taken)), records
+    theirs = journey_of(owner, facts)
+    return (owner, replace(theirs, cancellations=(*theirs.cancellations, taken))), journey, records
+
+
+def _confirm(
+    understood: Understood, original: EventRef, profile: Profile, facts: Facts, now: Millis, fresh: Fresh
+) -> list[Record]:
+    """A server repeats what a browser claimed: the step no longer waits for that. The first value stands."""
+    if understood.flags & FROM_BROWSER:
+        return []
+    owner = profile if original.profile_id in (profile.id, *profile.sources) else facts.profile(original.profile_id)
+    if owner is None:
+        return []
+    journey = journey_of(owner, facts)
+    steps = tuple(replace(step, from_browser=False) if step.arrival == original.arrival else step for step in journey.steps)
+    if steps == journey.steps:
+        return []
+    journey = replace(journey, steps=steps)
+    records = settle(journey, owner, facts, now, fresh)
+    for record in records:
+        facts.referrals.lay(record)
+    return records
+
+
+def rejudged(profile: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int = 0) -> list[Record]:
+    """Judge a person's journey as it is: something outside of it changed, such as a share to their address."""
+    journey = journey_of(profile, facts)
+    return settle(journey, profile, facts, now, fresh, place) if journey.steps or journey.touches else []
+
+
+def afresh(journey: Journey) -> Journey:
+    """The journey without what limits settled before; people's decisions stay."""
+    standings = {key: replace(standing, limits=()) for key, standing in journey.standings.items()}
+    return replace(journey, standings=standings)
+
+
+def announced(understood: Understood, profile: Profile | None, now: Millis) -> Announcement | None:
+    """A registration or a conversion, for whoever subscribed."""
+    message = understood.message
+    if understood.name not in (REGISTRATION, CONVERSION) or message.type != "track" or profile is None:
+        return None
+    payload = {
+        "event_name": understood.name,
+        "event_time": write_time(message.at),
+        "message_id": message.message_id,
+        "person_id": str(profile.id),
+        "partner_user_id": profile.user_id,
+        "email": profile.email,
+    }
+    if understood.amount is not None and understood.currency is not None:
+        payload |= {"cart_value": write_money(understood.amount, understood.currency), "currency": understood.currency}
+    if understood.claim is not None and understood.claim[0] == "c":
+        payload["partner_conversion_id"] = understood.claim.partition("\0")[2]
+    return Announcement(f"{understood.name}.recorded", f"{understood.name}-{message.message_id}", now, profile.id, payload)

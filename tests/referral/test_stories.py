@@ -1,0 +1,143 @@
+"""Referral stories on a real store: who is credited, what is earned, what is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.referral.town import BROWSER_KEY, DAY, MINUTE, Town
+
+PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    town = Town(tmp_path)
+    yield town
+    town.close()
+
+
+def test_a_friend_who_came_by_link_and_buys_earns_both_sides_a_reward(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    click = town.click(ada)
+    town.passes(MINUTE)
+    town.visit(click, anonymousId="device-1")
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.passes(MINUTE)
+    town.buy("order-1", userId="ben")
+    assert town.live() == PAID
+    town.buy("order-2", userId="ben")
+    assert town.live() == PAID
+
+
+def test_an_order_before_the_click_earns_nothing(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben")
+    town.passes(MINUTE)
+    town.visit(town.click(ada), anonymousId="device-1")
+    assert town.live() == []
+
+
+def test_a_link_up_that_arrives_late_judges_the_order_anew(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    click = town.click(ada)
+    town.passes(MINUTE)
+    town.buy("order-1", userId="ben", context={"traits": {"email": "ben@post.example"}})
+    assert town.live() == []
+    town.passes(DAY)
+    town.visit(click, userId="ben", anonymousId="device-1")
+    town.say("identify", userId="ben", traits={"email": "ben@post.example"})
+    assert town.live() == PAID
+
+
+def test_a_canceled_order_takes_the_rewards_back(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben")
+    town.say("track", event="canceled", userId="ben", properties={"partner_conversion_id": "order-1"})
+    assert town.live() == []
+    assert {reward.state for reward in town.rewards()} == {"REVOKED"}
+
+
+def test_a_cancellation_may_come_before_the_order(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.say("track", event="canceled", userId="ben", properties={"partner_conversion_id": "order-1"})
+    town.buy("order-1", userId="ben")
+    assert town.live() == []
+
+
+def test_what_a_browser_claims_waits_until_a_server_says_it_too(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben", by=BROWSER_KEY)
+    assert {(reward.state, reward.waiting) for reward in town.rewards()} == {("EARNED", "pending")}
+    town.buy("order-1", userId="ben")
+    assert town.live() == PAID
+
+
+def test_the_same_order_by_two_people_is_rewarded_once(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    for user in ("ben", "cyd"):
+        town.visit(town.click(ada), anonymousId=f"device-{user}")
+        town.passes(MINUTE)
+        town.person(user, f"{user}@post.example", anonymousId=f"device-{user}")
+    town.buy("order-1", userId="ben")
+    town.buy(" ORDER-1", userId="cyd")
+    assert town.live() == PAID
+
+
+def test_referring_oneself_is_refused_and_says_why(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example", anonymousId="device-1")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.buy("order-1", userId="ada")
+    assert town.live() == []
+    assert [(quality, "self_referral_email" in rules) for _, _, _, quality, _, rules in town.judgements()] == [("LOW", True)]
+
+
+def test_of_two_links_the_later_one_is_credited_and_the_other_displaced(town: Town) -> None:
+    ada, cyd = town.person("ada", "ada@mail.example"), town.person("cyd", "cyd@mail.example")
+    first = town.click(cyd)
+    town.passes(MINUTE)
+    second = town.click(ada)
+    town.visit(second, anonymousId="device-1")
+    town.visit(first, anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben")
+    assert town.live() == PAID
+    rows = town.store.database.read("SELECT advocate_id, displaced_at IS NULL FROM relationship WHERE account_id = 1")
+    assert dict(rows)[ada] == 1
+    assert dict(rows)[cyd] == 0
+
+
+def test_an_advocates_code_said_on_the_order_wins_over_a_link(town: Town) -> None:
+    ada, cyd = town.person("ada", "ada@mail.example"), town.person("cyd", "cyd@mail.example")
+    town.link(ada, "ADA-10")
+    town.visit(town.click(cyd), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben", properties={"coupon_code": "ada-10"})
+    assert town.live() == PAID
+
+
+@pytest.mark.parametrize(
+    "said", [{"advocate_partner_user_id": "ada"}, {"advocate_email": "Ada@Mail.example "}, {"advocate_order_id": "ada-1"}]
+)
+def test_an_advocate_may_be_named_by_id_address_or_order(town: Town, said: dict[str, str]) -> None:
+    town.person("ada", "ada@mail.example")
+    town.buy("ada-1", userId="ada")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example")
+    town.buy("order-1", userId="ben", properties=said)
+    assert town.live() == PAID
