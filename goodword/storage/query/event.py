@@ -76,7 +76,7 @@ def id_at(store: Store, account: int, arrival: int) -> bytes | None:
 
 
 def _events(store: Store, account: int, profile: Profile, wanted: EventFilter) -> Iterator[StoredEvent]:
-    arrivals = _arrivals(store, account, profile)
+    arrivals = arrivals_of(store, account, profile)
     while chunk := list(islice(arrivals, CHUNK)):
         for row in _rows(store, account, chunk, wanted):
             if wanted.names and row[3].casefold() not in wanted.names:
@@ -94,7 +94,7 @@ def _is_wanted(event: StoredEvent, wanted: EventFilter) -> bool:
     return not wanted.containers or container_of(event) in wanted.containers
 
 
-def _arrivals(store: Store, account: int, profile: Profile) -> Iterator[int]:
+def arrivals_of(store: Store, account: int, profile: Profile) -> Iterator[int]:
     """Places in the log of a person's messages, newest first, each once."""
     numbers = (profile.id, *profile.sources)
     waiting = sorted((arrival for number in numbers for arrival in store.people.waiting_of(number)), reverse=True)
