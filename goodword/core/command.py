@@ -211,10 +211,12 @@ class AddCoupons(Struct, frozen=True, tag=True, tag_field="command"):
 
 
 class RemoveCoupons(Struct, frozen=True, tag=True, tag_field="command"):
-    """Take codes that were not handed out yet from a supplier's pool; all of them when no codes are named."""
+    """Take codes that were not handed out yet from a supplier's pool. When no codes are named, as many as one command takes: repeated
+    until none was removed, all of them."""
 
     account: int
     supplier: str
+    upload_id: int
     codes: tuple[str, ...] = ()
     by: str = ""
 
@@ -291,11 +293,21 @@ class PutBlock(Struct, frozen=True, tag=True, tag_field="command"):
 
 
 class PutEndpoint(Struct, frozen=True, tag=True, tag_field="command"):
-    """Create or replace a webhook endpoint or a way back to a CDP; `is_deleted` takes it away with what it was still owed."""
+    """Create or replace a webhook endpoint or a way back to a CDP; `is_deleted` takes it away with what it was still owed.
+
+    `takes_http`: the allow-list names its host, so that it need not have TLS."""
 
     account: int
     endpoint: Endpoint
     is_deleted: bool = False
+    takes_http: bool = False
+
+
+class TestEndpoint(Struct, frozen=True, tag=True, tag_field="command"):
+    """Send a test to an endpoint."""
+
+    account: int
+    endpoint: str
 
 
 class RecordAttempts(Struct, frozen=True, tag=True, tag_field="command"):
@@ -344,6 +356,7 @@ Command = (
     | Rejudge
     | PutBlock
     | PutEndpoint
+    | TestEndpoint
     | RecordAttempts
     | Redeliver
 )

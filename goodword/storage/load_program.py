@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Document, Mark, Programs
-from goodword.core.delivery import Endpoint
+from goodword.core.delivery import Endpoint, Health
 from goodword.core.quality import BlockEntry, Reference
 from goodword.core.reward import BUILT_IN, Supplier
 
@@ -40,12 +40,17 @@ def load_programs(store: Store) -> None:
     endpoints: dict[int, dict[str, Endpoint]] = defaultdict(dict)
     for account, text, secret in database.load("SELECT account_id, document, secret FROM endpoint"):
         endpoint = _endpoint(text)
-        endpoints[account][endpoint.id] = replace(endpoint, secret=store.sealer.open_secret(secret))
+        new, _, old = store.sealer.open_secret(secret).partition("\n")
+        endpoints[account][endpoint.id] = replace(endpoint, secret=new, old_secret=old)
+    health: dict[int, dict[str, Health]] = defaultdict(dict)
+    for account, *said in database.load("SELECT account_id, id, failing_since, succeeded_at, failed_at FROM endpoint_health"):
+        health[account][said[0]] = Health(*said)
     blocks: dict[int, list[BlockEntry]] = defaultdict(list)
     for account, *entry in database.load("SELECT account_id, list_type, filter_type, value, note, created_at FROM block"):
         blocks[account].append(BlockEntry(*entry))
     store.programs = {account: Programs.of(found) for account, found in campaigns.items()}
     store.suppliers, store.endpoints, store.blocks = dict(suppliers), dict(endpoints), dict(blocks)
+    store.health = dict(health)
     store.references = {account: _reference(store, blocks.get(account, [])) for account in store.accounts}
 
 

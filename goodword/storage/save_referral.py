@@ -10,18 +10,16 @@ from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Version
 from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered
-from goodword.core.delivery import Announcement, Attempt, Endpoint, is_wanted
-from goodword.core.fresh import IDS_PER_COMMAND
+from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.storage.save_delivery import DeliverySaving
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
 
 encode = msgspec.json.Encoder().encode
 Rows = list[tuple[Any, ...]]
-HALF = IDS_PER_COMMAND // 2
-"""Deliveries of a command are numbered from here, so that they do not meet the ids the command gave out itself."""
 
 
 class ReferralSaving:
@@ -33,8 +31,7 @@ class ReferralSaving:
         self.rows: dict[str, Rows] = defaultdict(list)
         self.sums: dict[str, dict[tuple[Any, ...], list[int]]] = defaultdict(dict)
         self.changes_programs = False
-        self._delivered = 0
-        self._arrival = 0
+        self.deliveries = DeliverySaving(store)
 
     def take(self, account: int, record: Any, arrival: int) -> None:
         """Add one record. `arrival` is the place in the log of the command that caused it."""
@@ -45,8 +42,8 @@ class ReferralSaving:
                 self._reward(account, record)
             case CouponAdded() | CouponMoved() | CouponUpload():
                 self._coupon(account, record)
-            case Announcement() | Attempt() | Redelivered():
-                self._delivery(account, record, arrival)
+            case Announcement() | Attempt() | Redelivered() | Health():
+                self.deliveries.take(account, record, arrival)
             case _:
                 self._settings(account, record)
 
@@ -81,7 +78,7 @@ class ReferralSaving:
             case Click():
                 self.rows["click"].append((
                     account, record.id, record.at, record.advocate_id, record.program, record.campaign,
-                    digest(account, "k" + record.code.casefold()), int(record.is_counted), record.evidence.ip,
+                    digest(account, "k" + record.code.casefold()), int(record.is_counted), record.recent, record.evidence.ip,
                     encode(record.evidence).decode(),
                 ))  # fmt: skip
             case Share():
@@ -136,35 +133,13 @@ class ReferralSaving:
             case CouponMoved(is_removed=True):
                 self.rows["coupon_removed"].append((account, record.id))
             case CouponMoved():
-                self.rows["coupon_moved"].append((record.reward_id, account, record.id))
+                # a code that was handed out is in its reward, sealed with the recipient's key; the pool keeps its hash
+                code = store.sealer.seal_body(store.sealer.account_secret, record.code.encode()) if record.code else b""
+                self.rows["coupon_moved"].append((record.reward_id, code, account, record.id))
             case CouponUpload():
                 self.rows["coupon_upload"].append(
                     (account, record.id, record.supplier, record.at, record.type, record.added, record.refused, record.by)
                 )
-
-    def _delivery(self, account: int, record: Announcement | Attempt | Redelivered, arrival: int) -> None:
-        match record:
-            case Announcement():
-                if arrival != self._arrival:
-                    self._arrival, self._delivered = arrival, HALF
-                for endpoint in self.store.endpoints.get(account, {}).values():
-                    if is_wanted(record, endpoint):
-                        number = arrival * IDS_PER_COMMAND + self._delivered
-                        self._delivered += 1
-                        self.rows["delivery"].append((
-                            account, number, endpoint.id, record.event_type, record.event_id, record.profile_id or 0, record.at, record.at,
-                            0, "waiting", self._seal(record.profile_id, record.payload),
-                        ))  # fmt: skip
-            case Attempt():
-                state = (record.state, record.next_at, record.number)
-                self.rows["attempted"].append((*state, account, record.delivery_id))
-                exchange = {"request": record.request, "response": record.response}
-                self.rows["attempt"].append((
-                    account, record.delivery_id, record.number, record.at, record.millis, record.status, record.error,
-                    record.profile_id or 0, self._seal(record.profile_id, exchange),
-                ))  # fmt: skip
-            case Redelivered():
-                self.rows["redelivered"].extend((record.at, account, number) for number in record.delivery_ids)
 
     def _settings(self, account: int, record: Any) -> None:
         self.changes_programs = True
@@ -187,26 +162,18 @@ class ReferralSaving:
                     self.last["block"][account, entry.list_type, value] = (entry.filter_type, entry.note, entry.created_at)
                 else:
                     self.rows["unblocked"].append((account, entry.list_type, value))
-            case EndpointSaved(endpoint=endpoint, is_deleted=is_deleted):
-                if is_deleted:
-                    self.rows["endpoint_gone"].append((account, endpoint.id))
-                    self.rows["deliveries_gone"].append((account, endpoint.id))
-                else:
-                    self._endpoint(account, endpoint)
+            case EndpointSaved():
+                self.deliveries.take(account, record, 0)
             case _:
                 raise TypeError(type(record).__name__)
-
-    def _endpoint(self, account: int, endpoint: Endpoint) -> None:
-        document = encode(replace(endpoint, secret="")).decode()
-        secret = self.store.sealer.seal_secret(endpoint.secret)
-        self.last["endpoint"][account, endpoint.id] = (endpoint.created_at, endpoint.updated_at, document, secret)
 
     def erase(self, account: int, erased: Erased) -> None:
         """Everything said about deleted people goes; codes stay reserved, referrals point to a number that has nobody."""
         digest = self.store.sealer.hash
         numbers = [(account, number) for number in erased.profile_ids]
-        for name in ("journey_gone", "share_gone", "delivery_gone", "attempt_gone", "shareable_gone", "secret_gone", "recipient_of_gone"):
+        for name in ("journey_gone", "share_gone", "shareable_gone", "secret_gone", "recipient_of_gone"):
             self.rows[name].extend(numbers)
+        self.deliveries.erase(account, erased.profile_ids)
         self.rows["recipient_gone"].extend((account, digest(account, key)) for key in erased.keys if key[0] == "e")
         for number in erased.profile_ids:
             self.last["journey"].pop((account, number), None)
@@ -223,6 +190,7 @@ class ReferralSaving:
         for name, sql in _ROWS.items():
             if rows := self.rows.get(name):
                 many(sql, rows)
+        self.deliveries.write()
 
 
 def _put(table: str, keys: str, columns: str, kept: tuple[str, ...] = ()) -> str:
@@ -248,7 +216,6 @@ _LAST = {
     "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),
     "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
     "block": _put("block", "account_id list_type value", "filter_type note created_at"),
-    "endpoint": _put("endpoint", "account_id id", "created_at updated_at document secret", ("created_at",)),
     "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
     "journey": _put("journey", "account_id profile_id", "doc"),
     "relationship": _put("relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause"),
@@ -267,31 +234,22 @@ _SUMS = {
 }
 _ROWS = {
     "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
-    "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+    "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?)",
     "share_recipient": "INSERT INTO share_recipient VALUES (?,?,?) ON CONFLICT DO NOTHING",
     "reward_transition": "INSERT INTO reward_transition VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     "posting": "INSERT INTO posting VALUES (?,?,?,?,?,?,?,?)",
     "coupon": "INSERT INTO coupon VALUES (?,?,?,?,?,?,?)",
-    "coupon_moved": "UPDATE coupon SET reward_id = ? WHERE account_id = ? AND id = ?",
+    "coupon_moved": "UPDATE coupon SET reward_id = ?, code = ? WHERE account_id = ? AND id = ?",
     "coupon_removed": "DELETE FROM coupon WHERE account_id = ? AND id = ? AND reward_id IS NULL",
     "coupon_upload": "INSERT INTO coupon_upload VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id)"
     " DO UPDATE SET added = coupon_upload.added + excluded.added, refused = coupon_upload.refused + excluded.refused",
     "unblocked": "DELETE FROM block WHERE account_id = ? AND list_type = ? AND value = ?",
-    "endpoint_gone": "DELETE FROM endpoint WHERE account_id = ? AND id = ?",
-    "deliveries_gone": "DELETE FROM delivery WHERE account_id = ? AND endpoint_id = ?",
-    "delivery": "INSERT INTO delivery VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-    "attempted": "UPDATE delivery SET state = ?, next_at = ?, attempts = ? WHERE account_id = ? AND id = ?",
-    "attempt": "INSERT INTO attempt VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-    "redelivered": "UPDATE delivery SET state = 'waiting', next_at = ? WHERE account_id = ? AND id = ?",
     "journey_gone": "DELETE FROM journey WHERE account_id = ? AND profile_id = ?",
     "recipient_of_gone": "DELETE FROM share_recipient WHERE account_id = ?1 AND share_id IN"
     " (SELECT id FROM share WHERE account_id = ?1 AND profile_id = ?2)",
     "share_gone": "DELETE FROM share WHERE account_id = ? AND profile_id = ?",
     "recipient_gone": "DELETE FROM share_recipient WHERE account_id = ? AND email = ?",
-    "attempt_gone": "DELETE FROM attempt WHERE account_id = ?1 AND delivery_id IN"
-    " (SELECT id FROM delivery WHERE account_id = ?1 AND profile_id = ?2 AND profile_id <> 0)",
-    "delivery_gone": "DELETE FROM delivery WHERE account_id = ? AND profile_id = ? AND profile_id <> 0",
     "shareable_gone": "UPDATE shareable SET slot = NULL, profile_id = 0, body = x'' WHERE account_id = ? AND profile_id = ?",
     "secret_gone": "UPDATE reward SET secret = x'' WHERE account_id = ? AND profile_id = ?",
 }

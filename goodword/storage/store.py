@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from goodword.core import command as c
 from goodword.core.account import Account, Key, Settings
 from goodword.core.campaign import Programs
 from goodword.core.decision import Record
-from goodword.core.delivery import Endpoint
+from goodword.core.delivery import Endpoint, Health
 from goodword.core.facts import Facts
 from goodword.core.quality import BlockEntry, Reference
 from goodword.core.reward import Supplier
@@ -26,6 +26,7 @@ from goodword.storage.load import load
 from goodword.storage.load_program import load_programs
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
+from goodword.storage.save_delivery import erase_deliveries
 from goodword.storage.sqlite import Database, DatabaseError, Row
 
 DATABASE_FILE = "goodword.db"
@@ -87,6 +88,9 @@ class Store:
         self.programs: dict[int, Programs] = {}
         self.suppliers: dict[int, dict[str, Supplier]] = {}
         self.endpoints: dict[int, dict[str, Endpoint]] = {}
+        self.health: dict[int, dict[str, Health]] = {}
+        self.on_owed: list[Callable[[set[tuple[int, str]] | None], None]] = []
+        """Told after a commit which endpoints (account, id) are owed something new; None: endpoints changed, look at all."""
         self.references: dict[int, Reference] = {}
         self.blocks: dict[int, list[BlockEntry]] = {}
         self.disposable_domains: frozenset[str] = frozenset()
@@ -143,6 +147,7 @@ class Store:
                 database.write("DELETE FROM profile WHERE id = ?", (number,))
                 database.write("DELETE FROM membership WHERE account_id = ? AND profile_id = ?", (account, number))
                 database.write("DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)", (account, number, number))
+                erase_deliveries(database, account, number)
             if hash16 == NO_HASH:
                 continue
             owned = database.write("SELECT profile_id FROM identity WHERE account_id = ? AND key = ?", (account, hash16))
@@ -248,6 +253,7 @@ class Store:
             self.load_accounts()
         if saving.referrals.changes_programs:
             load_programs(self)
+        saving.referrals.deliveries.committed()
 
     def probe(self, now: int) -> None:
         """Write a row that means nothing, to see whether writing works. Errors: OSError, DatabaseError."""

@@ -15,9 +15,10 @@ CREATE INDEX shareable_person ON shareable (account_id, profile_id);
 -- clicks: ids grow with time; ip, agent, device are short keyed hashes, nothing here names anyone
 CREATE TABLE click (
   account_id INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, advocate_id INTEGER NOT NULL, program TEXT NOT NULL,
-  campaign_id TEXT NOT NULL, code BLOB NOT NULL, counted INTEGER NOT NULL, ip TEXT NOT NULL, evidence TEXT NOT NULL,
+  campaign_id TEXT NOT NULL, code BLOB NOT NULL, counted INTEGER NOT NULL, recent INTEGER NOT NULL, ip TEXT NOT NULL,
+  evidence TEXT NOT NULL,
   PRIMARY KEY (account_id, id)) WITHOUT ROWID;
-CREATE INDEX click_ip ON click (account_id, ip, at) WHERE ip <> '';
+CREATE INDEX click_ip ON click (account_id, ip, at) WHERE ip <> '' AND counted = 1;
 CREATE INDEX click_advocate ON click (account_id, advocate_id, at);
 -- acts of sharing, sealed with the advocate's key; recipients by keyed hash of their address, for match-back
 CREATE TABLE share (
@@ -27,6 +28,7 @@ CREATE TABLE share (
 CREATE INDEX share_person ON share (account_id, profile_id, at);
 CREATE TABLE share_recipient (
   account_id INTEGER NOT NULL, email BLOB NOT NULL, share_id INTEGER NOT NULL, PRIMARY KEY (account_id, email, share_id)) WITHOUT ROWID;
+CREATE INDEX share_recipient_share ON share_recipient (account_id, share_id);
 -- a person's touches and steps, sealed with the person's key
 CREATE TABLE journey (
   account_id INTEGER NOT NULL, profile_id INTEGER NOT NULL, doc BLOB NOT NULL, PRIMARY KEY (account_id, profile_id)) WITHOUT ROWID;
@@ -53,8 +55,9 @@ CREATE TABLE reward (
 CREATE INDEX reward_person ON reward (account_id, profile_id);
 CREATE INDEX reward_journey ON reward (account_id, journey_id);
 CREATE INDEX reward_nth ON reward (account_id, profile_id, nth) WHERE nth > 0;
-CREATE INDEX reward_due ON reward (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX reward_expiry ON reward (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX reward_due ON reward (account_id, due_at) WHERE waiting IN ('pending', 'supplier') AND due_at IS NOT NULL;
+CREATE INDEX reward_expiry ON reward (account_id, expires_at)
+  WHERE state IN ('EARNED', 'FULFILLED', 'SENT', 'FAILED') AND expires_at IS NOT NULL;
 CREATE INDEX reward_failed ON reward (account_id, supplier_id, id) WHERE state = 'FAILED';
 CREATE TABLE reward_transition (
   account_id INTEGER NOT NULL, reward_id INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, before TEXT NOT NULL,
@@ -79,7 +82,8 @@ CREATE TABLE posting (
 CREATE TABLE balance (
   account_id INTEGER NOT NULL, profile_id INTEGER NOT NULL, unit TEXT NOT NULL, amount INTEGER NOT NULL,
   PRIMARY KEY (account_id, profile_id, unit)) WITHOUT ROWID;
--- suppliers as JSON; coupons: `hash` is the keyed hash of the code, `code` is sealed with the account's secret until it is issued
+-- suppliers as JSON; coupons: `hash` is the keyed hash of the code, `code` is sealed with the account's secret until it is issued, and
+-- empty then: the reward has it
 CREATE TABLE supplier (
   account_id INTEGER NOT NULL, id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (account_id, id)) WITHOUT ROWID;
@@ -95,17 +99,26 @@ CREATE TABLE coupon_upload (
 CREATE TABLE block (
   account_id INTEGER NOT NULL, list_type TEXT NOT NULL, filter_type TEXT NOT NULL, value TEXT NOT NULL, note TEXT NOT NULL,
   created_at INTEGER NOT NULL, PRIMARY KEY (account_id, list_type, value)) WITHOUT ROWID;
--- the outbox: `body` is sealed with the key of the person it is about (profile_id; 0 names nobody and is sealed with the account's)
+-- the outbox: `body` is sealed with the key of the person it is about (profile_id; 0 names nobody and is sealed with the account's), and
+-- with that of a second person it names (other_id); `series` is how many attempts there were when it was last sent again by hand
 CREATE TABLE endpoint (
   account_id INTEGER NOT NULL, id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, document TEXT NOT NULL,
   secret BLOB, PRIMARY KEY (account_id, id)) WITHOUT ROWID;
+CREATE TABLE endpoint_health (
+  account_id INTEGER NOT NULL, id TEXT NOT NULL, failing_since INTEGER, succeeded_at INTEGER, failed_at INTEGER,
+  PRIMARY KEY (account_id, id)) WITHOUT ROWID;
 CREATE TABLE delivery (
   account_id INTEGER NOT NULL, id INTEGER NOT NULL, endpoint_id TEXT NOT NULL, event_type TEXT NOT NULL, event_id TEXT NOT NULL,
-  profile_id INTEGER NOT NULL, at INTEGER NOT NULL, next_at INTEGER, attempts INTEGER NOT NULL, state TEXT NOT NULL, body BLOB NOT NULL,
-  PRIMARY KEY (account_id, id)) WITHOUT ROWID;
+  profile_id INTEGER NOT NULL, other_id INTEGER NOT NULL, at INTEGER NOT NULL, next_at INTEGER, ended_at INTEGER, attempts INTEGER NOT NULL,
+  series INTEGER NOT NULL, state TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (account_id, id)) WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (account_id, endpoint_id, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX delivery_ended ON delivery (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (account_id, endpoint_id, id) WHERE state = 'dead';
+CREATE INDEX delivery_endpoint ON delivery (account_id, endpoint_id, id);
+CREATE INDEX delivery_event ON delivery (account_id, event_id);
 CREATE INDEX delivery_person ON delivery (account_id, profile_id) WHERE profile_id <> 0;
+CREATE INDEX delivery_other ON delivery (account_id, other_id) WHERE other_id <> 0;
+-- one HTTP try; `exchange` is the request and the answer, sealed like the delivery's body
 CREATE TABLE attempt (
   account_id INTEGER NOT NULL, delivery_id INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, millis INTEGER NOT NULL,
-  status INTEGER, error TEXT NOT NULL, profile_id INTEGER NOT NULL, exchange BLOB NOT NULL,
-  PRIMARY KEY (account_id, delivery_id, number)) WITHOUT ROWID;
+  status INTEGER, error TEXT NOT NULL, exchange BLOB NOT NULL, PRIMARY KEY (account_id, delivery_id, number)) WITHOUT ROWID;

@@ -1,0 +1,73 @@
+"""The way back: what happened in a program as identify and track calls of a CDP's HTTP API (domain 0, "Reverse direction").
+
+`referred` when a person shared, `registered`, `purchased`, and `was_referred` when an advocate was recognised. `userId` is the
+partner_user_id, `anonymousId` the person's id. Ids of messages follow from the event, so that a CDP counts a repeat once.
+
+A CDP hands these calls on to its destinations, Goodword among them. Goodword knows its own again, by the library's name or by the message
+id, and lets them be: see `is_own`. `integrations` also asks the CDP not to send them here in the first place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goodword.core.delivery import TEST
+from goodword.core.times import Millis, write_time
+
+LIBRARY = "goodword"
+ID_PREFIX = "goodword:"
+_NAMES = {
+    "share.created": ("referred", "ADVOCATE"),
+    "registration.recorded": ("registered", "FRIEND"),
+    "conversion.recorded": ("purchased", "FRIEND"),
+    "referral.attributed": ("was_referred", "FRIEND"),
+    TEST: ("goodword_test", ""),
+}
+_PROPERTIES = {
+    "email": "email",
+    "channel": "channel",
+    "campaign_id": "campaign",
+    "program": "program",
+    "recipients": "friend_emails",
+    "advocate_partner_user_id": "advocate_user_id",
+    "cart_value": "cart_value",
+    "currency": "currency",
+    "partner_conversion_id": "partner_conversion_id",
+    "coupon_code": "coupon_code",
+    "reason": "reason",
+    "quality": "quality",
+}
+"""Fields of payloads, and what CDPs call them here."""
+_TRAITS = ("email", "first_name", "last_name")
+
+
+def is_own(message_id: str, library: object) -> bool:
+    """Whether Goodword itself sent a message that comes in."""
+    return library == LIBRARY or message_id.startswith(ID_PREFIX)
+
+
+def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any], version: str) -> list[dict[str, Any]]:
+    """An event's calls: identify for a person who is known by more than a number, then track. None for what a CDP is not told."""
+    named = _NAMES.get(event_type)
+    if named is None:
+        return []
+    name, funnel = named
+    said = payload.get("event_time", at)
+    shared: dict[str, Any] = {
+        "anonymousId": str(payload.get("person_id") or "goodword-test"),
+        "timestamp": write_time(said) if isinstance(said, int) else said,
+        "context": {"library": {"name": LIBRARY, "version": version}},
+        "integrations": {"All": True, "Goodword": False, "Extole Platform": False},
+    }
+    user_id = payload.get("partner_user_id")
+    if user_id:
+        shared["userId"] = user_id
+    calls: list[dict[str, Any]] = []
+    traits = {trait: payload[trait] for trait in _TRAITS if payload.get(trait)}
+    if user_id or traits:
+        calls.append({"type": "identify", "messageId": f"{ID_PREFIX}{event_id}:identify", "traits": traits, **shared})
+    properties = {theirs: payload[ours] for ours, theirs in _PROPERTIES.items() if payload.get(ours) not in (None, "", [])}
+    if funnel:
+        properties["funnel"] = funnel
+    calls.append({"type": "track", "event": name, "messageId": f"{ID_PREFIX}{event_id}:track", "properties": properties, **shared})
+    return calls
