@@ -47,7 +47,7 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             return Decision(Outcome("rejected", fresh.arrival, code=command.code, reason=command.reason), (receipt,))
         case c.Erase():
             named = facts.profile(command.profile_id) if command.profile_id is not None else None
-            return erase(facts, command.keys, named, command.erasure_id, command.suppress, now)
+            return erase(facts, command.keys, named, command.erasure_id, command.suppress, now, fresh)
         case c.Unsuppress():
             return unsuppress(command.keys, facts, now)
         case c.CreateProfile():

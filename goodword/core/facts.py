@@ -11,6 +11,7 @@ from goodword.core.event import Event, EventRef, Understood, cancel_claim, conve
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.core.referral import Signals
 from goodword.core.referral_facts import ReferralFacts, ReferralLookup
+from goodword.core.reward import COUPONS_PER_COMMAND
 
 
 class Lookup(Struct):
@@ -115,6 +116,8 @@ def ask(command: c.Command, lookup: Lookup) -> None:
             lookup.referrals.codes.add(share.code.casefold())
             lookup.referrals.shares_since[share.profile_id] = share.at
             lookup.keys.update(IdentityKey("e" + email) for email in share.recipients)
+        case c.RemoveCoupons(supplier=supplier, codes=()):
+            lookup.referrals.pools[supplier] = COUPONS_PER_COMMAND
         case c.AddCoupons(supplier=supplier, codes=codes) | c.RemoveCoupons(supplier=supplier, codes=codes):
             lookup.referrals.pool_codes.setdefault(supplier, set()).update(codes)
         case c.MoveReward(reward_id=reward_id) | c.TendReward(reward_id=reward_id) | c.SetRewardExpiry(reward_id=reward_id):

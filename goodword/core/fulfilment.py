@@ -72,6 +72,12 @@ def withdraw(
     return moving.done()
 
 
+def nameless(announcement: Announcement) -> Announcement:
+    """An announcement of a reward without whom it is about."""
+    payload = {name: value for name, value in announcement.payload.items() if name not in ("person_id", "partner_user_id", "email")}
+    return replace(announcement, profile_id=None, payload=payload)
+
+
 class Moving:
     """The moves of one reward within one command, and their rows."""
 
@@ -82,6 +88,9 @@ class Moving:
         self.fresh = fresh
         self.place = place
         self.supplier: Supplier | None = facts.referrals.suppliers.get(reward.supplier)
+        self.profile = facts.profile(reward.profile_id)
+        if self.profile is None:  # deleted: there is no key to seal with what may name them
+            self.reward = replace(reward, secret={})
         self.records: list[Record] = []
 
     def done(self) -> list[Record]:
@@ -216,6 +225,8 @@ class Moving:
         said = message
         if by and message:  # what a person wrote may name somebody: sealed with the recipient's key
             detail, said = {**detail, "message": message}, ""
+        if self.profile is None:
+            detail = {}
         self._lay(Transition(reward.id, reward.profile_id, seq, self.now, before, after, is_success, said, by, cause, detail))  # type: ignore[arg-type]
         if not is_success:
             if after == "FULFILLED":
@@ -225,8 +236,7 @@ class Moving:
 
     def _announce(self, event_type: str, number: str, message: str, detail: dict[str, Any] | None = None) -> None:
         """Fields of domain 7.1. A custom reward is announced as earned when it is the brand's to fulfil, not while it waits."""
-        reward, supplier = self.reward, self.supplier
-        profile = self.facts.profile(reward.profile_id)
+        reward, supplier, profile = self.reward, self.supplier, self.profile
         event_id = f"reward-{number}"
         data: dict[str, Any] = {"reward_name": reward.name, "program": reward.program, "rewardee_role": reward.role}
         if reward.waiting:
@@ -255,7 +265,8 @@ class Moving:
         if (partner_id := reward.secret.get("partner_reward_id") or reward.secret.get("code")) and reward.state not in GONE:
             payload["partner_reward_id"] = partner_id
         payload.update((name, value) for name, value in (detail or {}).items() if name in ("email", "partner_event_id"))
-        self.records.append(Announcement(event_type, event_id, self.now, reward.profile_id, payload))
+        announcement = Announcement(event_type, event_id, self.now, reward.profile_id, payload)
+        self.records.append(announcement if profile is not None else nameless(announcement))
 
     def _say_low(self, supplier: Supplier, coupon: int) -> None:
         event_id = f"low-{supplier.id}-{coupon}"

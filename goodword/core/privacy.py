@@ -5,16 +5,22 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from goodword.core.decision import Decision, Erased, Identity, Outcome, Record
+from goodword.core.delivery import Announcement
 from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
+from goodword.core.fulfilment import nameless, withdraw
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import FOREVER, Millis
 
 
-def erase(facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, erasure_id: str, suppress: bool, now: Millis) -> Decision:
+def erase(
+    facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, erasure_id: str, suppress: bool, now: Millis, fresh: Fresh
+) -> Decision:
     """Delete the profiles these keys find, all merged into them included; an unknown person succeeds and creates nothing.
 
-    Every key of theirs, and every key asked for, keeps a barrier: messages up to `now` about it are dropped, or all of them
-    when suppressed. Barriers are keyed hashes, which name nobody.
+    What they have not been given yet is canceled; of what they were given amounts remain, which name nobody. Every key of theirs, and
+    every key asked for, keeps a barrier: messages up to `now` about it are dropped, or all of them when suppressed. Barriers are keyed
+    hashes, which name nobody.
     """
     profiles = {named.id: named} if named is not None else {}
     for key in keys:
@@ -33,8 +39,18 @@ def erase(facts: Facts, keys: tuple[IdentityKey, ...], named: Profile | None, er
     for key in barred:
         owner = facts.owners.get(key)
         records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else barriers.get(key, 0))))
+    records.extend(_canceled(numbers, facts, now, fresh))
     records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress))
     return Decision(Outcome("done", value=len(profiles)), records)
+
+
+def _canceled(numbers: tuple[ProfileId, ...], facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
+    """The rows that cancel deleted people's rewards. They are announced without saying whose they were."""
+    records: list[Record] = []
+    for reward in list(facts.referrals.rewards.values()):
+        if reward.profile_id in numbers and reward.state in ("EARNED", "FAILED"):
+            records.extend(withdraw(reward, facts, now, fresh, 0, "The recipient was deleted.", is_final=True))
+    return [nameless(record) if isinstance(record, Announcement) else record for record in records]
 
 
 def unsuppress(keys: tuple[IdentityKey, ...], facts: Facts, now: Millis) -> Decision:

@@ -30,7 +30,12 @@ TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
 GONE: frozenset[RewardState] = frozenset(("CANCELED", "REVOKED", "EXPIRED"))
 HELD: frozenset[RewardState] = frozenset(("FULFILLED", "SENT", "REDEEMED"))
 """States in which the recipient has what was promised."""
+STATES: frozenset[str] = frozenset(TRANSITIONS)
+UNITS = frozenset(("POINTS", "PERCENT_OFF", "MONTH"))
+"""What a reward may be worth besides money."""
 DAY_MS = 24 * 3600 * 1000
+CODE_CHARS_MAX = 64
+COUPONS_PER_COMMAND = 2_000
 Role = Literal["advocate", "friend", "participant"]
 SupplierType = Literal["POINTS", "ACCOUNT_CREDIT", "COUPON_POOL", "STATIC_COUPON", "CUSTOM_REWARD"]
 
@@ -292,3 +297,14 @@ def rounded(exact: Decimal) -> int:
 def write_value(value: int, unit: str) -> float:
     """A value as the number people know: `1050` of USD is 10.5."""
     return float(Decimal(value).scaleb(-digits(unit)))
+
+
+def why_not_a_code(code: str) -> str | None:
+    """What is wrong with a coupon's code, in words; None where nothing is. Free text is allowed: a code may come with a PIN."""
+    if not code.strip():
+        return "it is empty"
+    if len(code) > CODE_CHARS_MAX:
+        return f"it is longer than {CODE_CHARS_MAX} characters"
+    if not code.isprintable():
+        return "it has characters that cannot be printed"
+    return None

@@ -82,6 +82,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     advocates = asked.advocates | loading.advocates | asked.journeys | hinted
     if friends or advocates:
         loading.people(friends, advocates)
+        loading.recipients()
     loading.owners()
     if friends or advocates or known.rewards or grants or asked.pools or asked.pool_codes:
         loading.pools(asked, grants)
@@ -220,8 +221,8 @@ class _Loading:
             reward = read_reward(self.store, row)
             self.known.rewards[reward.id] = reward
         for number, moves in self._read(
-            "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value"
-            " GROUP BY t.reward_id",
+            "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k"
+            " CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value GROUP BY t.reward_id",
             {row[0] for row in rows},
             self.account,
         ):
