@@ -41,6 +41,7 @@ class Request(Struct):
     headers: dict[bytes, bytes]
     body: bytes = b""
     scheme: str = "http"
+    peer: str = ""
 
 
 class Answer(Struct):
@@ -117,7 +118,9 @@ async def _taken(door: Door, request: Request) -> bytes:
 def read_head(scope: Scope) -> Request:
     """The request without its body; of a repeated header the last one counts."""
     headers = dict(scope["headers"])
-    return Request(scope["method"], scope["path"], scope["query_string"], headers, scheme=scope.get("scheme", "http"))
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return Request(scope["method"], scope["path"], scope["query_string"], headers, scheme=scope.get("scheme", "http"), peer=peer)
 
 
 async def read_body(request: Request, receive: Receive, bytes_max: int) -> bytes:

@@ -11,6 +11,7 @@ import uuid_utils
 from msgspec.structs import replace
 
 from goodword.api.auth import Keyring, is_browser_key, may
+from goodword.api.evidence import Edge
 from goodword.api.http import Refusal, Request
 from goodword.core import command as c
 from goodword.core.account import Key, Right, Settings
@@ -19,8 +20,8 @@ from goodword.core.decision import Outcome
 from goodword.core.event import Understood, understand
 from goodword.core.message import TYPES, Message, Rejection, parse, read_object
 from goodword.core.profile import IdentityKey, keys_of, read_email
-from goodword.core.referral import Evidence
-from goodword.core.signal import Device, read_signals
+from goodword.core.referral import Signals
+from goodword.core.signal import read_signals
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.query.event import id_at
 from goodword.storage.store import Store
@@ -65,6 +66,7 @@ class Intake:
         self.keyring = keyring
         self.store: Store = engine.store
         self.rejections: dict[str, int] = {}
+        self.edge = Edge.of_settings(self.store)
         self._texts: dict[int, deque[tuple[int, bytes]]] = {}
         engine.on_erased.append(self.forget)
 
@@ -84,8 +86,9 @@ class Intake:
         sent_at: Any = None,
         corrects_skew: bool = False,
         takes_bare_delete: bool = False,
+        request: Request | None = None,
     ) -> c.Command | Rejection | Refusal:
-        """One message as a command, or why not."""
+        """One message as a command, or why not. `request` is the one it came with, where a browser may have sent it itself."""
         message = parse(
             raw,
             received_at=now,
@@ -107,23 +110,23 @@ class Intake:
         if isinstance(understood, Rejection):
             return understood
         if (programs := self.store.programs.get(key.account)) is not None:
-            self._note_signals(message, understood, programs, settings, key.account)
+            understood.signals = self.signals(message, understood, programs, settings, key.account, request)
         return c.Receive(key.account, understood, door)
 
-    def _note_signals(self, message: Message, understood: Understood, programs: Programs, settings: Settings, account: int) -> None:
-        """What the message says about referrals, and what is known of the device it came from."""
+    def signals(
+        self, message: Message, understood: Understood, programs: Programs, settings: Settings, account: int, request: Request | None = None
+    ) -> Signals | None:
+        """What a message says about referrals, and what is known of the device it came from; None when it says nothing."""
         found = read_signals(message, understood, programs, settings)
-        if found is not None:
-            signals, device = found
-            understood.signals = replace(signals, evidence=self._evidence(account, device, message.anonymous_id))
-
-    def _evidence(self, account: int, device: Device, anonymous_id: str | None) -> Evidence:
-        digest = self.store.sealer.hash
-
-        def token(kind: str, text: str) -> str:
-            return digest(account, kind + text)[:8].hex() if text else ""
-
-        return Evidence(token("i", device.ip), "", token("g", device.agent), device=token("d", anonymous_id or ""))
+        if found is None:
+            return None
+        signals, device = found
+        ip, agent = device.ip, device.agent
+        if request is not None and message.from_browser:
+            ip = ip or self.edge.address_of(request.peer, request.headers)
+            agent = agent or request.headers.get(b"user-agent", b"").decode("latin-1")
+        evidence = self.edge.evidence(account, ip=ip, agent=agent, referrer=device.referrer, device=message.anonymous_id or "")
+        return replace(signals, evidence=evidence)
 
     def _erase(self, user_id: str | None, email: str | None, key: Key) -> c.Command | Rejection | Refusal:
         keys = keys_of(user_id, email, None)

@@ -124,7 +124,7 @@ class Tracking:
             in_body = _write_key(body)
         key = self._key(request, in_body)
         command = intake.command(
-            body, key, intake.settings_of(key), DOOR, now=intake.engine.clock(), type_hint=type_hint, corrects_skew=True
+            body, key, intake.settings_of(key), DOOR, now=intake.engine.clock(), type_hint=type_hint, corrects_skew=True, request=request
         )
         if isinstance(command, Refusal):
             raise command
@@ -147,7 +147,7 @@ class Tracking:
         raws = _items(batch)
         settings, now = intake.settings_of(key), intake.engine.clock()
         make, sent_at = intake.command, read_time(batch.sent_at)
-        commands = [make(raw, key, settings, DOOR, now=now, sent_at=sent_at, corrects_skew=True) for raw in raws]
+        commands = [make(raw, key, settings, DOOR, now=now, sent_at=sent_at, corrects_skew=True, request=request) for raw in raws]
         intake.take(commands, raws, key, DOOR, then(reply, _failed), with_ids=False)
 
 

@@ -120,7 +120,7 @@ class Protocol(HttpToolsProtocol):
         if door is not None and not self.is_answering and not self.flow.write_paused:
             headers = dict(self.headers)
             if self._is_usual(headers, door.body_bytes_max):
-                request = Request("POST", self.url.decode(), b"", headers)
+                request = Request("POST", self.url.decode(), b"", headers, peer=self.client[0] if self.client else "")
                 self.exchange = Exchange(self, door, request, self.parser.should_keep_alive())
                 self.cycle = self.exchange  # type: ignore[assignment]  # for connection_lost, shutdown and pipelines
                 return

@@ -160,6 +160,8 @@ def _understood(call: Call, message: Message, data: dict[str, Any]) -> Understoo
             understood.keys = (target,)
     elif target is not None:
         understood.keys = tuple(dict.fromkeys((target, *understood.keys)))
+    if (programs := call.store.programs.get(call.account)) is not None:
+        understood.signals = call.intake.signals(message, understood, programs, settings, call.account)
     return understood
 
 

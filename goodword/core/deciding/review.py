@@ -9,7 +9,8 @@ from goodword.core.decision import Decision, Outcome
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.hearing import afresh, journey_of
-from goodword.core.judge import settle, standing_key
+from goodword.core.judge import settle
+from goodword.core.verdict import standing_key
 from goodword.core.profile import Profile
 from goodword.core.times import Millis
 

@@ -1,0 +1,244 @@
+"""Reconciliation: rewards are made to agree with the verdicts. What should be and is not is earned, what should not be is withdrawn.
+
+So the same messages in any order, any number of times, end in the same rewards, each once (laws 2 and 3). Limits, budgets and coupons
+are given out in order of commit; what a person or time has ended is not brought back.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from goodword.core.campaign import DAY_MS
+from goodword.core.decision import Record
+from goodword.core.fulfilment import advance, withdraw
+from goodword.core.profile import Profile, ProfileId
+from goodword.core.reward import Passed, Reward, RewardTerms
+from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
+from goodword.core.times import Millis
+from goodword.core.verdict import Docket, Verdict
+
+PLACES_MAX = 480
+PLACES_PER_REWARD = 6
+
+
+def reconcile(docket: Docket) -> None:
+    """Rewards for what the person did: earn what is missing, withdraw what should not be."""
+    numbers = set(docket.numbers(docket.friend.id)) | {docket.friend.id, *docket.friend.sources}
+    mine = [each for each in docket.known.rewards.values() if each.journey_id in numbers and not each.nth and each.cause]
+    mine.sort(key=lambda reward: reward.id)
+    kept: set[int] = set()
+    for verdict in docket.verdicts:
+        for terms in verdict.document.rewards:
+            if terms.rules.nth is None and not terms.rules.milestones:
+                _promise(docket, terms, verdict, mine, kept)
+    for reward in mine:
+        if reward.id not in kept and not reward.is_gone:
+            _withdraw(docket, reward, "what earned it no longer counts")
+
+
+def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int]) -> None:
+    """One reward of the campaign for one step."""
+    if not _is_on(terms, verdict) or verdict.quality != "HIGH" or verdict.review == "open":
+        return
+    recipient = verdict.advocate if terms.to == "advocate" else docket.friend
+    if (terms.to != "participant" and verdict.touch is None) or recipient is None:
+        return
+    same = [each for each in mine if _is_same(docket, each, terms, verdict)]
+    live = [each for each in same if not each.is_gone]
+    if any(each.id in kept for each in live) or any(each.is_gone and each.is_final for each in same):
+        kept.update(each.id for each in live[:1] if not any(other.id in kept for other in live))
+        return
+    existing = live[0] if live else None
+    worth = value_of(terms, verdict.amount, verdict.step.currency)
+    results = _rules_of(docket, terms, verdict, recipient, existing)
+    if worth is None:
+        results = (*results, Passed("value", "FAIL", "the event carries no value to take a percentage of"))
+    failed = [each for each in results if each.result == "FAIL"]
+    if failed or worth is None:
+        verdict.notes += [replace(each, rule=f"reward:{terms.name}:{each.rule}") for each in failed]
+        return
+    if existing is None:
+        earned = _earn(docket, terms, verdict, recipient, worth, results, 0)
+        if earned is not None:
+            mine.append(earned)
+            kept.add(earned.id)
+    else:
+        kept.add(existing.id)
+        _bring_up_to_date(docket, existing, terms, verdict, worth)
+
+
+def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: Profile, existing: Reward | None) -> tuple[Passed, ...]:
+    """The reward's own rules. Limits were passed by a reward that is there already; a limit once failed stays failed."""
+    other = docket.friend if terms.to == "advocate" else verdict.advocate
+    case = RewardCase(
+        step=verdict.step,
+        kind=verdict.kind,
+        recipient=recipient,
+        other=other,
+        journey=docket.journey,
+        document=verdict.document,
+        quality=verdict.quality,
+        amount=verdict.amount,
+        earned=tuple(docket.known.earned.get(recipient.id, ())),
+        credited=sum(docket.known.credited.get((recipient.id, verdict.campaign.program), {}).values()),
+        spent=docket.known.spent,
+        now=docket.now,
+        advocate_journey=docket.known.journeys.get(verdict.advocate.id) if verdict.advocate is not None else None,
+    )
+    results = judge_reward(terms, case)
+    if existing is not None:
+        return tuple(each for each in results if each.rule not in STICKY)
+    prefix = f"reward:{terms.name}:"
+    settled = {each.rule: each for each in verdict.standing.limits}
+    results = tuple(replace(settled[prefix + each.rule], rule=each.rule) if prefix + each.rule in settled else each for each in results)
+    failed = [replace(each, rule=prefix + each.rule) for each in results if each.result == "FAIL" and each.rule in STICKY]
+    fresh = tuple(each for each in failed if each.rule not in settled)
+    if fresh:
+        verdict.standing = replace(verdict.standing, limits=(*verdict.standing.limits, *fresh))
+    return results
+
+
+def _is_same(docket: Docket, reward: Reward, terms: RewardTerms, verdict: Verdict) -> bool:
+    """Whether a stored reward is the one these terms promise for this step, by the scope of `once`."""
+    if reward.name != terms.name or reward.program != verdict.campaign.program or reward.role != terms.to:
+        return False
+    match terms.rules.once:
+        case "event":
+            return reward.cause == verdict.step.arrival
+        case "person":
+            return True
+        case _:
+            advocate = reward.profile_id if reward.role == "advocate" else reward.other_id
+            return (docket.resolve(advocate) if advocate is not None else None) == verdict.advocate_id
+
+
+def _earn(
+    docket: Docket,
+    terms: RewardTerms,
+    verdict: Verdict,
+    recipient: Profile,
+    worth: tuple[int, str],
+    rules: tuple[Passed, ...],
+    nth: int,
+) -> Reward | None:
+    """A new reward: waiting where something holds it, else fulfilled at once if its supplier can."""
+    if docket.place >= PLACES_MAX:
+        return None
+    supplier = docket.known.suppliers.get(terms.supplier)
+    due_at = _due(terms, verdict)
+    days = terms.expires_days if terms.expires_days is not None else supplier.expires_days if supplier is not None else None
+    other = docket.friend.id if terms.to == "advocate" else verdict.advocate_id
+    reward = Reward(
+        id=docket.fresh.id(docket.place),
+        profile_id=recipient.id,
+        journey_id=docket.friend.id,
+        campaign=verdict.campaign.id,
+        version=verdict.version,
+        program=verdict.campaign.program,
+        name=terms.name,
+        role=terms.to,
+        supplier=terms.supplier,
+        state="EARNED",
+        unit=worth[1],
+        value=worth[0],
+        cause=verdict.step.arrival,
+        created_at=docket.now,
+        updated_at=docket.now,
+        other_id=None if terms.to == "participant" and verdict.touch is None else other,
+        nth=nth,
+        waiting="pending" if due_at > docket.now else "",
+        due_at=due_at if due_at > docket.now else None,
+        expires_at=docket.now + days * DAY_MS if days else None,
+        rules=(*verdict.rules, *rules),
+    )
+    _take(docket, advance(reward, docket.facts, docket.now, docket.fresh, docket.place + 1, is_new=True))
+    docket.place += PLACES_PER_REWARD
+    return reward
+
+
+def _take(docket: Docket, records: list[Record]) -> None:
+    """Rows of a reward's move, known to what follows. Coupons, earnings and rewards were laid over by whoever made them or are now."""
+    for record in records:
+        docket.add(record)
+
+
+def _due(terms: RewardTerms, verdict: Verdict) -> Millis:
+    pending = verdict.step.at + int(terms.pending_days * DAY_MS) if terms.pending_days else 0
+    return max(pending, verdict.wait_until)
+
+
+def _bring_up_to_date(docket: Docket, reward: Reward, terms: RewardTerms, verdict: Verdict, worth: tuple[int, str]) -> None:
+    """A reward that is still waiting follows what is known now: an earlier cause, a changed value, a wait that ended sooner or later."""
+    if reward.state != "EARNED" or reward.waiting not in ("pending", "review"):
+        return
+    due_at = _due(terms, verdict)
+    waits = due_at > docket.now
+    changed = replace(
+        reward,
+        cause=verdict.step.arrival,
+        value=worth[0],
+        unit=worth[1],
+        due_at=due_at if waits else None,
+        waiting="pending" if waits else "",
+    )
+    if changed == reward:
+        return
+    changed = replace(changed, updated_at=docket.now)
+    if waits:
+        docket.add(changed)
+        return
+    _take(docket, advance(changed, docket.facts, docket.now, docket.fresh, docket.place, is_new=False))
+    docket.place += PLACES_PER_REWARD
+
+
+def _withdraw(docket: Docket, reward: Reward, why: str) -> None:
+    if docket.place < PLACES_MAX:
+        _take(docket, withdraw(reward, docket.facts, docket.now, docket.fresh, docket.place, why))
+        docket.place += PLACES_PER_REWARD
+
+
+def reconcile_bonuses(docket: Docket) -> None:
+    """Nth and milestone rewards of the advocates this journey counts for."""
+    done: set[tuple[str, str, ProfileId]] = set()
+    for verdict in docket.verdicts:
+        advocate = verdict.advocate
+        if advocate is None or verdict.kind != "outcome":
+            continue
+        for terms in verdict.document.rewards:
+            place = (verdict.campaign.program, terms.name, advocate.id)
+            if (terms.rules.nth is None and not terms.rules.milestones) or terms.to != "advocate" or place in done:
+                continue
+            done.add(place)
+            _bonus(docket, terms, verdict, advocate)
+
+
+def _bonus(docket: Docket, terms: RewardTerms, verdict: Verdict, advocate: Profile) -> None:
+    total = sum(docket.known.credited.get((advocate.id, verdict.campaign.program), {}).values())
+    wanted = set(terms.rules.milestones) if terms.rules.milestones else set()
+    if terms.rules.nth:
+        wanted |= set(range(terms.rules.nth, total + 1, terms.rules.nth))
+    wanted = {number for number in wanted if number <= total}
+    numbers = {advocate.id, *advocate.sources}
+    held = {
+        reward.nth: reward
+        for reward in sorted(docket.known.rewards.values(), key=lambda each: each.id)
+        if reward.nth and reward.name == terms.name and reward.program == verdict.campaign.program and reward.profile_id in numbers
+        if not reward.is_gone or reward.is_final
+    }
+    worth = value_of(terms, verdict.amount, verdict.step.currency)
+    if verdict.quality == "HIGH" and verdict.review != "open" and worth is not None:
+        for number in sorted(wanted - held.keys()):
+            results = _rules_of(docket, terms, verdict, advocate, None)
+            failed = [each for each in results if each.result == "FAIL"]
+            if failed:
+                verdict.notes += [replace(each, rule=f"reward:{terms.name}:{each.rule}") for each in failed]
+                break
+            _earn(docket, terms, verdict, advocate, worth, results, number)
+    for number in held.keys() - wanted:
+        if not held[number].is_gone:
+            _withdraw(docket, held[number], "fewer friends count than it was given for")
+
+
+def _is_on(terms: RewardTerms, verdict: Verdict) -> bool:
+    """Whether a reward is promised for a step: by its kind, or by the event's name."""
+    return terms.on == verdict.kind or terms.on.casefold() == verdict.step.name.casefold()

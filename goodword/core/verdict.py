@@ -1,0 +1,203 @@
+"""Verdicts: how a step of a person is judged in the campaigns it counts in, rule by rule (law 9)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from goodword.core.attribution import in_force, referring, resolve
+from goodword.core.campaign import DAY_MS, Campaign, Document
+from goodword.core.decision import Record
+from goodword.core.facts import Facts
+from goodword.core.fresh import Fresh
+from goodword.core.profile import Profile, ProfileId
+from goodword.core.quality import STICKY, judge_quality
+from goodword.core.referral import Case, Counts, Journey, Party, Standing, Step, StepKind, Touch
+from goodword.core.reward import Passed
+from goodword.core.times import FOREVER, Millis
+
+ANCESTORS_MAX = 5
+PARTICIPANT_RULES = frozenset((
+    *("browser_outcomes", "blocked_countries", "permitted_countries", "blocked_email_domains", "blocked_person", "valid_email"),
+    *("event_value", "late_event", "disputed_identity", "returned_after_deletion", "bot_clicks"),
+))  # fmt: skip
+"""The quality rules that make sense without a referral: welcome offers, rewards for an action."""
+
+
+_NOBODY = Touch(0, "SHARE_ID", "", ProfileId(0), "", "", 0)
+
+
+class Verdict(Struct):
+    """How a step was judged in one campaign. `touch` is None where the campaign needs no referral."""
+
+    step: Step
+    kind: StepKind
+    campaign: Campaign
+    document: Document
+    version: int
+    touch: Touch | None
+    advocate: Profile | None
+    rules: tuple[Passed, ...]
+    standing: Standing
+    quality: Literal["HIGH", "LOW", "NONE"] = "HIGH"
+    review: Literal["", "open", "approved", "declined"] = ""
+    wait_until: Millis = 0
+    amount: int | None = None
+    notes: list[Passed] = field(default_factory=list)
+
+    @property
+    def advocate_id(self) -> ProfileId | None:
+        """The number of the credited advocate; of a deleted one too."""
+        return self.advocate.id if self.advocate is not None else self.touch.advocate_id if self.touch is not None else None
+
+
+class Docket:
+    """One journey while it is judged: what is known, what was found, and the rows so far.
+
+    Rows are laid over what was loaded at once, so that what follows in the same command counts them.
+    """
+
+    def __init__(self, journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int) -> None:
+        self.journey = journey
+        self.friend = friend
+        self.facts = facts
+        self.known = facts.referrals
+        self.now = now
+        self.fresh = fresh
+        self.place = place
+        self.merged = {**facts.merged, **dict.fromkeys(friend.sources, friend.id)}
+        self.records: list[Record] = []
+        self.verdicts: list[Verdict] = []
+        self.standings = dict(journey.standings)
+
+    def add(self, *records: Record) -> None:
+        """Rows that what follows has to know of."""
+        for record in records:
+            self.records.append(record)
+            self.known.lay(record)
+
+    def resolve(self, person: ProfileId) -> ProfileId:
+        """The number a person goes by since profiles were merged."""
+        return resolve(person, self.merged)
+
+    def numbers(self, person: ProfileId) -> tuple[ProfileId, ...]:
+        """A person's number, and those of everyone who became part of them."""
+        if person == self.friend.id:
+            return (person, *self.friend.sources)
+        profile = self.facts.profiles.get(person)
+        return (person, *profile.sources) if profile is not None else (person,)
+
+
+def standing_key(step: Step, campaign: str) -> str:
+    """Under which a journey keeps what was settled about a step in a campaign."""
+    return f"{step.arrival} {campaign}"
+
+
+def kind_of(name: str, document: Document) -> StepKind | None:
+    """What an event is to a campaign."""
+    folded, events = name.casefold(), document.events
+    kinds: tuple[tuple[StepKind, list[str]], ...] = (("outcome", events.outcome), ("sign_up", events.sign_up), ("action", events.actions))
+    return next((kind for kind, names in kinds if any(folded == each.casefold() for each in names)), None)
+
+
+def judge_step(docket: Docket, step: Step) -> None:
+    """Every campaign that the step counts in."""
+    credited = {campaign.id: touch for campaign, touch in referring(docket.journey, step, docket.known.programs, docket.merged)}
+    for campaign in docket.known.programs.campaigns.values():
+        terms = in_force(campaign, step.at)
+        kind = kind_of(step.name, terms[1]) if terms is not None else None
+        if terms is None or kind is None:
+            continue
+        mark, document = terms
+        touch = credited.get(campaign.id)
+        if touch is None and (mark.state != "LIVE" or not any(reward.to == "participant" for reward in document.rewards)):
+            continue
+        docket.verdicts.append(_verdict(docket, step, kind, campaign, document, mark.version, touch))
+
+
+def _verdict(
+    docket: Docket, step: Step, kind: StepKind, campaign: Campaign, document: Document, version: int, touch: Touch | None
+) -> Verdict:
+    standing = docket.standings.get(standing_key(step, campaign.id), Standing())
+    advocate = docket.facts.profile(docket.resolve(touch.advocate_id)) if touch is not None else None
+    if touch is not None and docket.resolve(touch.advocate_id) == docket.friend.id:
+        advocate = docket.friend
+    case = _case(docket, step, kind, touch, advocate, document)
+    rules = judge_quality(document.quality, case, docket.known.reference)
+    if touch is None:
+        rules = tuple(each for each in rules if each.rule in PARTICIPANT_RULES)
+    settled = {each.rule: each for each in standing.limits}
+    rules = tuple(settled.get(each.rule, each) if each.rule in STICKY else each for each in rules)
+    amount, canceled = _net(docket, step)
+    rules = (*rules, canceled)
+    limits = tuple(each for each in rules if each.rule in STICKY)
+    kept = tuple(each for each in standing.limits if each.rule not in STICKY)
+    standing = replace(standing, limits=(*limits, *kept))
+    verdict = Verdict(step, kind, campaign, document, version, touch, advocate, rules, standing, amount=amount)
+    failed = any(each.result == "FAIL" for each in rules)
+    if standing.decision:
+        verdict.review = standing.decision
+        verdict.quality = "HIGH" if standing.decision == "approved" and canceled.result != "FAIL" else "LOW"
+    elif failed:
+        verdict.quality = "LOW"
+    elif any(each.result == "REVIEW" for each in rules):
+        verdict.review = "open"
+    else:
+        verdict.wait_until = max((each.until for each in rules if each.result == "WAIT"), default=0)
+    return verdict
+
+
+def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advocate: Profile | None, document: Document) -> Case:
+    theirs = docket.known.journeys.get(advocate.id) if advocate is not None else None
+    party = Party(advocate, theirs.sightings if theirs is not None else (), _barred_at(advocate)) if advocate is not None else None
+    credited = docket.known.credited.get((advocate.id, document.program), {}) if advocate is not None else {}
+    today = step.at // DAY_MS
+    counts = Counts({days: sum(n for day, n in credited.items() if today - days < day <= today) for days in (1, 7, 30)})
+    return Case(
+        step,
+        kind,
+        touch or _NOBODY,
+        Party(docket.friend, docket.journey.sightings, _barred_at(docket.friend)),
+        party,
+        docket.journey,
+        counts,
+        _ancestors(docket, advocate) if advocate is not None else (),
+        docket.now,
+    )
+
+
+def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
+    """Who was credited with the advocate, who with those, and so on."""
+    found: list[ProfileId] = []
+    wave = [advocate.id]
+    for _ in range(ANCESTORS_MAX):
+        journeys = (docket.known.journeys.get(number) for person in wave for number in docket.numbers(person))
+        credited = {
+            docket.resolve(standing.counted_for)
+            for journey in journeys
+            if journey is not None
+            for standing in journey.standings.values()
+            if standing.counted_for is not None
+        }
+        wave = sorted(credited.difference(found, (advocate.id,)))
+        found += wave
+    return tuple(found)
+
+
+def _net(docket: Docket, step: Step) -> tuple[int | None, Passed]:
+    """What is left of a step's value after returns, and whether it was taken back as a whole."""
+    about = [each for each in docket.journey.cancellations if step.key and each.order == step.key]
+    if not about:
+        return step.amount, Passed("not_canceled", "PASS")
+    whole = any(each.amount is None or step.amount is None or each.amount >= step.amount for each in about)
+    left = (step.amount or 0) - sum(each.amount or 0 for each in about)
+    if whole or left <= 0:
+        return 0, Passed("not_canceled", "FAIL", "the order was canceled or returned")
+    return left, Passed("not_canceled", "PASS", "a part of the order was returned")
+
+
+def _barred_at(profile: Profile) -> Millis:
+    """When an earlier holder of one of the person's keys was deleted."""
+    return max((at for at in profile.barriers.values() if at < FOREVER), default=0)
