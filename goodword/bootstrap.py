@@ -15,12 +15,14 @@ import uvicorn
 import uvloop
 
 from goodword import config
-from goodword.api import admin, doors, local, openapi, operations, server, wire
+from goodword.api import admin, doors, local, openapi, operations, server, share, tag, wire
 from goodword.api.app import Application
 from goodword.engine import Engine
 from goodword.storage.keys import parse_master
 from goodword.storage.store import Store
+from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
+from goodword.worker.outgoing import Outgoing
 
 BACKLOG = 4_096
 KEEP_ALIVE_S = 75
@@ -40,7 +42,9 @@ def make_application(engine: Engine) -> Application:
     application = Application(engine)
     application.pages.routes.extend(operations.routes(application.intake))
     application.pages.routes.extend(admin.routes(application.intake))
-    described = [*doors.OPERATIONS, *server.OPERATIONS, *admin.OPERATIONS, *openapi.OPERATIONS]
+    application.pages.routes.extend(share.routes(application.sharing))
+    application.pages.routes.extend(tag.routes())
+    described = [*doors.OPERATIONS, *server.OPERATIONS, *admin.OPERATIONS, *share.OPERATIONS, *tag.OPERATIONS, *openapi.OPERATIONS]
     application.pages.routes.extend(openapi.routes(described))
     return application
 
@@ -68,6 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+    config.webhook_allow()  # says what is wrong with it before anything is begun
     listening = _listen(host, port)
     engine = Engine(store)
     application = make_application(engine)
@@ -90,6 +95,8 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
+    deliveries = Deliveries(engine, Outgoing(config.webhook_allow()))
+    deliveries.start()
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -103,6 +110,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     finally:
         house.cancel()
         watch.cancel()
+        await deliveries.close()
         door.close()
         (store.directory / local.SOCKET_FILE).unlink(missing_ok=True)
         engine.close()

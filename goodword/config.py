@@ -7,6 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from goodword.core.address import Allowed
+
 
 class Setting(Struct, frozen=True):
     """One environment variable."""
@@ -25,6 +27,14 @@ SETTINGS = (
     Setting("GOODWORD_MASTER_KEY_FILE", "", "A file that holds the master key; used when GOODWORD_MASTER_KEY is empty."),
     Setting("GOODWORD_LOG", "info", "Least level of log lines: debug, info, warning or error."),
     Setting("GOODWORD_LOG_FORMAT", "text", "`text` for people, `json` for machines."),
+    Setting("GOODWORD_PUBLIC_URL", "", "What share links begin with, such as https://go.example.com; empty means where a request came to."),
+    Setting("GOODWORD_TRUSTED_PROXIES", "127.0.0.0/8, ::1", "Proxies whose X-Forwarded headers are believed: addresses or networks."),
+    Setting("GOODWORD_GEOIP", "", "A country database in MaxMind's format (.mmdb); empty means that countries are unknown."),
+    Setting(
+        "GOODWORD_WEBHOOK_ALLOW",
+        "",
+        "Hosts and networks that webhooks may go to although they are private, with commas between; plain http is for these alone.",
+    ),
     Setting("GOODWORD_MESSAGES_KEPT", "10000", "Refused, dropped and repeated messages kept in the message log, per account."),
 )
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -39,6 +49,14 @@ def read(name: str) -> str:
 def data_folder(given: str | None = None) -> Path:
     """The data folder: as given on the command line, else as set."""
     return Path(given or read("GOODWORD_DATA"))
+
+
+def webhook_allow() -> Allowed:
+    """Where webhooks may go besides the public Internet. Errors: OSError, with what is wrong."""
+    try:
+        return Allowed.of(read("GOODWORD_WEBHOOK_ALLOW"))
+    except ValueError as error:
+        raise OSError(f"GOODWORD_WEBHOOK_ALLOW: {error}") from None
 
 
 def keys_folder() -> Path | None:

@@ -12,8 +12,10 @@ from goodword.api.auth import Keyring
 from goodword.api.destination import Destination
 from goodword.api.http import JSON, Answer, Door, Receive, Refusal, Request, Scope, Send, answer, encode, serve
 from goodword.api.intake import Intake
+from goodword.api.link import PATH
 from goodword.api.server import ServerApi
 from goodword.api.server.errors import places_of
+from goodword.api.share import Sharing
 from goodword.api.tracking import BATCHES, SINGLES, Tracking, corrected
 from goodword.engine import Engine
 
@@ -35,6 +37,7 @@ class Application:
         self.destination = Destination(self.intake)
         self.tracking = Tracking(self.intake)
         self.server = ServerApi(self.intake)
+        self.sharing = Sharing(self.intake)
         self.pages = Router(list(routes))
         tracking = dict.fromkeys((path.encode() for path in (*SINGLES, *BATCHES)), self.tracking)
         self.short_ways: dict[bytes, Door] = {b"/segment": self.destination, **tracking}
@@ -48,6 +51,8 @@ class Application:
                 await serve(self.destination, scope, receive, send)
             elif Tracking.serves(path):
                 await serve(self.tracking, scope, receive, send)
+            elif path.startswith(PATH):
+                await self.sharing(scope, receive, send)
             elif ServerApi.serves(path):
                 await self.server(scope, receive, send)
             else:
