@@ -96,11 +96,13 @@ class ReferralSaving:
     def _reward(self, account: int, record: Any) -> None:
         match record:
             case Reward():
+                partner = record.secret.get("partner_reward_id") or record.secret.get("code")
+                found_by = self.store.sealer.hash(account, "p" + str(partner).casefold()) if partner else None
                 self.last["reward"][account, record.id] = (
                     record.profile_id, record.journey_id, record.other_id, record.campaign, record.version, record.program, record.name,
                     record.role, record.supplier, record.state, record.unit, record.value, record.cause, record.nth, record.waiting,
                     int(record.is_final), record.created_at, record.updated_at, record.due_at, record.expires_at, record.coupon,
-                    encode(record.rules).decode(), self._seal(record.profile_id, record.secret),
+                    encode(record.rules).decode(), self._seal(record.profile_id, record.secret), found_by,
                 )  # fmt: skip
             case Transition():
                 self.rows["reward_transition"].append((
@@ -210,7 +212,7 @@ def _sum(table: str, keys: str, columns: str) -> str:
 
 _REWARD = (
     "profile_id journey_id other_id campaign_id version program name role supplier_id state unit value cause nth waiting is_final"
-    " created_at updated_at due_at expires_at coupon rules secret"
+    " created_at updated_at due_at expires_at coupon rules secret partner"
 )
 _LAST = {
     "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),

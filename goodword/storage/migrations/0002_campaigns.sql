@@ -45,13 +45,14 @@ CREATE TABLE judgement (
   quality TEXT NOT NULL, review TEXT NOT NULL, judged_at INTEGER NOT NULL, rules TEXT NOT NULL,
   PRIMARY KEY (account_id, arrival, campaign_id)) WITHOUT ROWID;
 CREATE INDEX judgement_review ON judgement (account_id, review, judged_at) WHERE review <> '';
--- rewards; `secret` is sealed with the recipient's key
+-- rewards; `secret` is sealed with the recipient's key, `partner` the keyed hash of its coupon or of the partner's own id for it
 CREATE TABLE reward (
   account_id INTEGER NOT NULL, id INTEGER NOT NULL, profile_id INTEGER NOT NULL, journey_id INTEGER NOT NULL, other_id INTEGER,
   campaign_id TEXT NOT NULL, version INTEGER NOT NULL, program TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
   supplier_id TEXT NOT NULL, state TEXT NOT NULL, unit TEXT NOT NULL, value INTEGER NOT NULL, cause INTEGER NOT NULL,
   nth INTEGER NOT NULL, waiting TEXT NOT NULL, is_final INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, due_at INTEGER,
-  expires_at INTEGER, coupon INTEGER, rules TEXT NOT NULL, secret BLOB NOT NULL, PRIMARY KEY (account_id, id)) WITHOUT ROWID;
+  expires_at INTEGER, coupon INTEGER, rules TEXT NOT NULL, secret BLOB NOT NULL, partner BLOB, PRIMARY KEY (account_id, id)) WITHOUT ROWID;
+CREATE INDEX reward_partner ON reward (account_id, partner) WHERE partner IS NOT NULL;
 CREATE INDEX reward_person ON reward (account_id, profile_id);
 CREATE INDEX reward_journey ON reward (account_id, journey_id);
 CREATE INDEX reward_nth ON reward (account_id, profile_id, nth) WHERE nth > 0;
@@ -63,6 +64,7 @@ CREATE TABLE reward_transition (
   account_id INTEGER NOT NULL, reward_id INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, before TEXT NOT NULL,
   after TEXT NOT NULL, success INTEGER NOT NULL, message TEXT NOT NULL, by TEXT NOT NULL, cause INTEGER NOT NULL, detail BLOB NOT NULL,
   PRIMARY KEY (account_id, reward_id, seq)) WITHOUT ROWID;
+CREATE INDEX reward_transition_at ON reward_transition (account_id, at, success, before, after);
 -- what recipients earned a day, for limits; and what a campaign gave out a period, for budgets
 CREATE TABLE earned (
   account_id INTEGER NOT NULL, profile_id INTEGER NOT NULL, program TEXT NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL,
