@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from goodword import __version__
-from goodword.cli import account, backup, bench, event, export, key, load, message, privacy, serve, stats, verify
+from goodword.cli import account, backup, bench, campaign, endpoint, event, export, key, load, message, privacy, review, serve, stats, verify, why
 
 cli = typer.Typer(
     help="Goodword: the open, self-hosted referral platform behind your customer data platform.",
@@ -17,8 +17,13 @@ cli.command("serve")(serve.serve)
 cli.add_typer(key.cli, name="key")
 cli.add_typer(account.cli, name="account")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(endpoint.cli, name="endpoint")
+cli.add_typer(endpoint.delivery_cli, name="delivery")
+cli.add_typer(campaign.cli, name="campaign")
 cli.command("messages")(message.show_messages)
 cli.command("stats")(stats.stats)
+cli.command("why")(why.why)
+cli.add_typer(review.cli, name="review")
 cli.command("erase")(privacy.erase)
 cli.command("erasures")(privacy.show_erasures)
 cli.command("unsuppress")(privacy.unsuppress)

@@ -41,6 +41,8 @@ class Call(Struct):
     path: dict[str, str]
     query: QueryParams
     body: bytes = b""
+    origin: str = ""
+    """What links begin with."""
 
     @property
     def store(self) -> Store:
@@ -54,15 +56,21 @@ class Call(Struct):
 
     async def ask(self, command: c.Command) -> Outcome:
         """Have the engine do it. Errors: ServerRefusal as the decision says, or 503."""
+        outcome = (await self.ask_all([command]))[0]
+        if outcome.verdict == "refused":
+            raise ServerRefusal(outcome.code, outcome.reason)
+        return outcome
+
+    async def ask_all(self, commands: Sequence[c.Command]) -> list[Outcome]:
+        """Have the engine do several at once; refused ones are among the outcomes. Errors: ServerRefusal 503."""
+        if not commands:
+            return []
         try:
-            outcome = (await self.intake.engine.ask([command]))[0]
+            return await self.intake.engine.ask(commands)
         except Overloaded:
             raise ServerRefusal("overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
         except Unavailable:
             raise ServerRefusal("unavailable", "Nothing can be stored at the moment. Try again later.", [RETRY_AFTER]) from None
-        if outcome.verdict == "refused":
-            raise ServerRefusal(outcome.code, outcome.reason)
-        return outcome
 
     def person(self) -> Profile:
         """The person of the path's `person_id`. Errors: ServerRefusal 403 person_not_found."""
@@ -161,7 +169,8 @@ def find_key(request: Request, query: QueryParams, keyring: Keyring, right: Righ
     if key is None:
         raise ServerRefusal("invalid_access_token", "The access token is unknown or revoked.", [(b"www-authenticate", b"Bearer")])
     if not may(key, right) or (is_browser_key(key) and not takes_browser_keys):
-        raise ServerRefusal("access_denied", f"This key may not {right.value} here. Use a key with the server scope.")
+        scope = "admin" if right is Right.MANAGE else "server"
+        raise ServerRefusal("access_denied", f"This key may not {right.value} here. Use a key with the {scope} scope.")
     return key
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -11,10 +14,14 @@ from goodword.api.server.call import PAGE, Call, Endpoint, endpoint, listed
 from goodword.core.account import ParameterScope, Right
 from goodword.core.money import write_money
 from goodword.core.profile import Change, Profile
-from goodword.core.times import write_time
+from goodword.core.referral import Click, Judgement, Touch
+from goodword.core.times import Millis, write_time
 from goodword.storage.query import event as events
 from goodword.storage.query import person as people
+from goodword.storage.query import referral
 
+CHUNK = 100
+SHARE_CLICKED = "share_clicked"
 KEY_NAMES = {"u": "partner_user_id", "e": "email", "a": "anonymous_id"}
 
 
@@ -27,8 +34,9 @@ class StepValue(Struct):
 
 
 class StepAnswer(Struct):
-    """An event of a person. `name` is the canonical name, `event_name` the name it was sent under; `event_date` is when it
-    happened, `created_date` when it came. A duplicate has the key of an earlier event and counts for nothing."""
+    """An event of a person, or (`share_clicked`) a click on a share link that is known to be theirs. `name` is the canonical name,
+    `event_name` the name it was sent under; `event_date` is when it happened, `created_date` when it came. A duplicate has the key of an
+    earlier event and counts for nothing. `quality` is the verdict of the campaign it counts in; NONE where it counts in none."""
 
     id: str
     event_id: str
@@ -80,11 +88,76 @@ async def steps(call: Call) -> list[StepAnswer]:
         frozenset(call.values("containers")),
         call.flag("include_duplicates") or False,
     )
-    # events belong to no campaign or journey yet: who asks for those of one gets none
-    of_campaigns = ("campaign_ids", "programs", "journey_names", "journey_key_names", "journey_key_values")
-    if call.flag("is_primary") is False or any(call.values(name) for name in of_campaigns):
+    # every step is primary, and journeys have no keys: who asks for others gets none
+    if call.flag("is_primary") is False or call.values("journey_key_names") or call.values("journey_key_values"):
         return []
-    return [_step(event) for event in events.list_of(call.store, call.account, profile, wanted, offset, limit)]
+    found = heapq.merge(_events(call, profile, wanted), _clicks(call, profile, wanted), key=lambda each: each[0], reverse=True)
+    return [step for _, step in islice((each for each in found if _is_of(call, each[1])), offset, offset + limit)]
+
+
+def _events(call: Call, profile: Profile, wanted: events.EventFilter) -> Iterator[tuple[Millis, StepAnswer]]:
+    """Events as steps, with how they were judged, newest arrival first."""
+    found = events.stream_of(call.store, call.account, profile, wanted)
+    while chunk := list(islice(found, CHUNK)):
+        judged = referral.judgements(call.store, call.account, [event.arrival for event in chunk])
+        for event in chunk:
+            yield event.received_at, _step(event, _best(call, judged.get(event.arrival, [])))
+
+
+def _clicks(call: Call, profile: Profile, wanted: events.EventFilter) -> Iterator[tuple[Millis, StepAnswer]]:
+    """The clicks that are known to be the person's, as steps."""
+    if (wanted.names and SHARE_CLICKED not in wanted.names) or (wanted.containers and events.PRODUCTION not in wanted.containers):
+        return
+    journey = referral.journey_of(call.store, call.account, profile)
+    touches = {touch.ref: touch for touch in journey.touches} if journey is not None else {}
+    clicks = referral.clicks(call.store, call.account, touches)
+    for id in sorted(clicks, key=lambda id: -touches[id].known_at):
+        step = _click(clicks[id], touches[id])
+        ids = (id.encode(), id)
+        if (not wanted.ids or not wanted.ids.isdisjoint(ids)) and (not wanted.data_keys or wanted.data_keys & step.data.keys()):
+            yield touches[id].known_at, step
+
+
+def _click(click: Click, touch: Touch) -> StepAnswer:
+    said = {"code": click.code, "related_person_id": str(click.advocate_id), "country": click.evidence.country}
+    known = write_time(touch.known_at)
+    return StepAnswer(
+        id=click.id,
+        event_id=click.id,
+        root_event_id=click.id,
+        cause_event_id=click.id,
+        name=SHARE_CLICKED,
+        event_name=SHARE_CLICKED,
+        event_date=write_time(click.at),
+        created_date=known,
+        updated_date=known,
+        data={name: StepValue(name, value) for name, value in said.items() if value},
+        is_duplicate=False,
+        container=events.PRODUCTION,
+        campaign_id=click.campaign,
+        program=click.program,
+        journey_name="FRIEND",
+        quality="HIGH" if click.is_counted else "LOW",
+    )
+
+
+_QUALITIES = ("HIGH", "LOW", "NONE")
+
+
+def _best(call: Call, judged: list[Judgement]) -> Judgement | None:
+    """Of an event's judgements the one that its step shows: of the campaigns and programs asked for, the best."""
+    campaigns, programs = call.values("campaign_ids"), call.values("programs")
+    found = [
+        each
+        for each in judged
+        if (not campaigns or each.campaign in campaigns) and (not programs or each.program in programs) and each.quality != "NONE"
+    ]
+    return min(found, key=lambda each: (_QUALITIES.index(each.quality), not each.reason, each.campaign), default=None)
+
+
+def _is_of(call: Call, step: StepAnswer) -> bool:
+    asked = (("campaign_ids", step.campaign_id), ("programs", step.program), ("journey_names", step.journey_name))
+    return all(not (values := call.values(name)) or value in values for name, value in asked)
 
 
 def _event_id(text: str) -> bytes:
@@ -94,14 +167,14 @@ def _event_id(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def _step(event: events.StoredEvent) -> StepAnswer:
+def _step(event: events.StoredEvent, judged: Judgement | None) -> StepAnswer:
     number = event.id.hex()
     properties = event.properties if isinstance(event.properties, dict) else {"value": event.properties}
     data = {name: StepValue(name, value) for name, value in properties.items() if value is not None}
     if event.amount is not None and event.currency and "cart_value" not in data:
         data["cart_value"] = StepValue("cart_value", write_money(event.amount, event.currency))
     received = write_time(event.received_at)
-    return StepAnswer(
+    answer = StepAnswer(
         id=number,
         event_id=number,
         root_event_id=number,
@@ -115,6 +188,10 @@ def _step(event: events.StoredEvent) -> StepAnswer:
         is_duplicate=event.duplicate_of is not None,
         container=events.container_of(event),
     )
+    if judged is not None:
+        answer.campaign_id, answer.program, answer.quality = judged.campaign, judged.program, judged.quality
+        answer.journey_name = "FRIEND" if judged.reason else ""
+    return answer
 
 
 async def identity_history(call: Call) -> list[HistoryAnswer]:
@@ -162,7 +239,9 @@ _FLAGS = (
 ENDPOINTS: list[Endpoint] = [
     endpoint(
         "GET", "/v5/persons/{person_id}/steps", "People", "A person's events, newest first", steps, Right.READ, list[StepAnswer],
-        description="Newest by arrival. Events of people merged into this one are theirs too.", query=(*_STEP_FILTERS, *_FLAGS, *PAGE),
+        description="Newest by arrival. Events of people merged into this one are theirs too. An event that several campaigns judged is"
+        " shown with the best verdict, or with that of the campaign asked for; `GET /v5/persons/{person_id}/why` has all.",
+        query=(*_STEP_FILTERS, *_FLAGS, *PAGE),
     ),
     endpoint(
         "GET", "/v5/persons/{person_id}/identity-history", "People", "How it was learned who a person is, oldest first", identity_history,

@@ -21,6 +21,7 @@ from goodword.storage.rows import split_body
 from goodword.storage.store import Store
 
 CHUNK = 200
+PRODUCTION = "production"
 COLUMNS = "e.arrival, e.hash, e.profile_id, e.name, e.at, e.received_at, e.flags, e.duplicate_of, e.amount, e.currency, e.body"
 
 _decode = msgspec.json.Decoder().decode
@@ -60,12 +61,23 @@ class EventFilter(Struct, frozen=True):
 def container_of(event: StoredEvent) -> str:
     """Where an event belongs: `data.container`, else production."""
     said = event.properties.get("container") if isinstance(event.properties, dict) else None
-    return said if isinstance(said, str) and said else "production"
+    return said if isinstance(said, str) and said else PRODUCTION
+
+
+def containers_at(store: Store, account: int, arrivals: Sequence[int]) -> dict[int, str]:
+    """Where the events at some places in the log belong; of those that can be read."""
+    return {event.arrival: container_of(event) for event in events_at(store, account, arrivals)}
+
+
+def events_at(store: Store, account: int, arrivals: Sequence[int]) -> list[StoredEvent]:
+    """The events at some places in the log, repeats included."""
+    found = (_opened(store, row) for row in _rows(store, account, sorted(set(arrivals)), EventFilter(includes_duplicates=True)))
+    return [event for event in found if event is not None]
 
 
 def list_of(store: Store, account: int, profile: Profile, wanted: EventFilter, offset: int, limit: int) -> list[StoredEvent]:
     """A page of a person's events, newest arrival first. Reads as far as the page needs, in chunks of CHUNK."""
-    found = _events(store, account, profile, wanted)
+    found = stream_of(store, account, profile, wanted)
     return list(islice(found, offset, offset + limit)) if limit > 0 else []
 
 
@@ -75,7 +87,8 @@ def id_at(store: Store, account: int, arrival: int) -> bytes | None:
     return rows[0][0] if rows else None
 
 
-def _events(store: Store, account: int, profile: Profile, wanted: EventFilter) -> Iterator[StoredEvent]:
+def stream_of(store: Store, account: int, profile: Profile, wanted: EventFilter) -> Iterator[StoredEvent]:
+    """A person's events, newest arrival first, read as far as they are asked for."""
     arrivals = arrivals_of(store, account, profile)
     while chunk := list(islice(arrivals, CHUNK)):
         for row in _rows(store, account, chunk, wanted):

@@ -149,6 +149,58 @@ def count_friends(store: Store, account: int, profile: Profile) -> tuple[Counted
     return Counted(min(count, COUNT_MAX), count > COUNT_MAX), displaced
 
 
+class Part(Struct):
+    """A person's part in a campaign: since when, until when, and what is known of it."""
+
+    name: MyRole
+    program: str
+    campaign: str
+    since: Millis
+    last: Millis
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def parts_of(store: Store, account: int, profile: Profile) -> list[Part]:
+    """A person's parts, the latest to begin first: an advocate's by links and friends, a friend's by touches and judgements."""
+    parts: dict[tuple[str, str, str], Part] = {}
+
+    def add(name: MyRole, program: str, campaign: str, since: Millis, last: Millis, **data: Any) -> None:
+        part = parts.setdefault((name, program, campaign), Part(name, program, campaign, since, last))
+        part.since, part.last = min(part.since, since), max(part.last, last)
+        part.data |= data
+
+    for link in links_of(store, account, profile):
+        add("ADVOCATE", link.program, _campaign_of(store, account, link.program, link.created_at), link.created_at, link.updated_at)
+    for number in numbers_of(profile):
+        sql = (
+            "SELECT program, campaign_id, min(at), max(updated_at), count(*) FROM (SELECT program, campaign_id, at, updated_at"
+            " FROM relationship WHERE account_id = ? AND advocate_id = ? LIMIT ?) GROUP BY program, campaign_id"
+        )
+        for program, campaign, since, last, count in store.database.read(sql, (account, number, COUNT_MAX)):
+            add("ADVOCATE", program, campaign or _campaign_of(store, account, program, last), since, last, friends=count)
+    journey = journey_of(store, account, profile)
+    if journey is not None:
+        for touch in journey.touches:
+            if touch.program:
+                campaign = touch.campaign or _campaign_of(store, account, touch.program, touch.at)
+                add("FRIEND", touch.program, campaign, touch.at, touch.at, reason=touch.reason, related_person_id=str(touch.advocate_id))
+        steps = {step.arrival: step for step in journey.steps}
+        for arrival, judged in judgements(store, account, list(steps)).items():
+            for each in judged:
+                if each.quality != "NONE" and each.reason:
+                    at, other = steps[arrival].at, str(each.advocate_id)
+                    add("FRIEND", each.program, each.campaign, each.touch_at or at, at, reason=each.reason, related_person_id=other)
+    return sorted(parts.values(), key=lambda part: (-part.since, part.name, part.campaign))
+
+
+def _campaign_of(store: Store, account: int, program: str, at: Millis) -> str:
+    """The program's campaign that was live then, else any of it."""
+    programs = store.programs.get(account)
+    own = [each for each in programs.campaigns.values() if each.program == program] if programs is not None else []
+    live = [each.id for each in own if each.state_at(at) == "LIVE"]
+    return next(iter((*live, *(each.id for each in own))), "")
+
+
 # -- journeys and judgements -------------------------------------------------------------------------------------------------------
 
 

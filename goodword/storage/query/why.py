@@ -15,11 +15,11 @@ from goodword.core.account import CONVERSION, REGISTRATION
 from goodword.core.attribution import in_force, latest_cause, resolve
 from goodword.core.campaign import Campaign, Document, Programs
 from goodword.core.event import FROM_BROWSER, IS_EVENT, TRACK, cancel_claim, conversion_claim, event_claim
-from goodword.core.judge import kind_of, standing_key
 from goodword.core.profile import IdentityKey, Profile, ProfileId, keys_of, read_email
 from goodword.core.referral import Journey, Judgement, Relationship, Step, Touch
 from goodword.core.reward import Reward
 from goodword.core.times import FOREVER, Millis, write_time
+from goodword.core.verdict import kind_of, standing_key
 from goodword.storage.query import moment as words
 from goodword.storage.query import person as people
 from goodword.storage.query import referral as rows
