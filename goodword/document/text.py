@@ -10,8 +10,8 @@ import json
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -83,8 +83,22 @@ def write(document: Document) -> str:
     """A document as YAML, without what is as by default."""
     out = io.StringIO()
     yaml = writer()
-    yaml.dump({name: value for name, value in msgspec.to_builtins(document).items() if value != {}}, out)
+    yaml.dump(_terse(document), out)
     return out.getvalue()
+
+
+def _terse(value: Any) -> Any:
+    """A document as JSON values, without what is as by default."""
+    if isinstance(value, Struct):
+        said = {}
+        for each in fields(value):
+            default = each.default if each.default_factory is NODEFAULT else each.default_factory()
+            if (inner := getattr(value, each.name)) != default:
+                said[each.encode_name] = _terse(inner)
+        return said
+    if isinstance(value, list):
+        return [_terse(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def writer() -> YAML:
@@ -218,6 +232,6 @@ def _scalar(node: Node, line: int) -> Any:
 
 def with_line(checked: Checked, problem: Problem) -> dict[str, Any]:
     """A problem for programs."""
-    said: dict[str, Any] = msgspec.to_builtins(replace(problem))
+    said: dict[str, Any] = msgspec.to_builtins(problem)
     line = checked.line(problem.path)
     return said | ({"line": line} if line else {})
