@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -17,10 +16,8 @@ from urllib.parse import urlsplit
 
 import crawleruseragents
 import maxminddb
-from msgspec import Struct
 
 from goodword import config
-from goodword.core.quality import BlockEntry
 from goodword.core.referral import Evidence
 from goodword.storage.store import Store
 
@@ -58,7 +55,6 @@ class Edge:
         self.store = store
         self.proxies = proxies
         self.country = lru_cache(maxsize=16_384)(country)
-        self._blocks: dict[int, tuple[list[BlockEntry], _BlockList]] = {}
 
     @classmethod
     def of_settings(cls, store: Store) -> Edge:
@@ -113,46 +109,8 @@ class Edge:
 
     def blocked(self, account: int, address: Address | None, agent: str) -> str:
         """The block list that holds an address or a user agent: CIDR, USER_AGENT or empty. What is on a white list is not blocked."""
-        entries = self.store.blocks.get(account)
-        if not entries:
-            return ""
-        known = self._blocks.get(account)
-        if known is None or known[0] is not entries:
-            known = self._blocks[account] = (entries, _BlockList.of(entries))
-        return known[1].holds(address, agent)
-
-
-class _BlockList(Struct):
-    """An account's lists of networks and user agents, read once."""
-
-    networks: list[tuple[Network, bool]]
-    agents: list[tuple[str, bool]]
-
-    @classmethod
-    def of(cls, entries: Sequence[BlockEntry]) -> _BlockList:
-        networks: list[tuple[Network, bool]] = []
-        for entry in entries:
-            if entry.list_type == "CIDR":
-                try:
-                    networks.append((ip_network(entry.value, strict=False), entry.filter_type == "BLACK"))
-                except ValueError:
-                    continue
-        agents = [(entry.value.casefold(), entry.filter_type == "BLACK") for entry in entries if entry.list_type == "USER_AGENT"]
-        return cls(networks, agents)
-
-    def holds(self, address: Address | None, agent: str) -> str:
-        if address is not None:
-            found = {is_black for network, is_black in self.networks if address in network}
-            if found:
-                return "CIDR" if False not in found else ""
-        folded = agent.casefold()
-        found = {is_black for value, is_black in self.agents if folded and is_agent_like(value, folded)}
-        return "USER_AGENT" if found and False not in found else ""
-
-
-def is_agent_like(value: str, folded: str) -> bool:
-    """Whether a user agent, casefolded, is what an entry means: a part of it, or the whole with `*` for anything."""
-    return fnmatchcase(folded, value) if "*" in value else value in folded
+        lists = self.store.block_lists.get(account)
+        return lists.of_device(str(address or ""), agent) if lists is not None else ""
 
 
 def read_networks(text: str) -> tuple[Network, ...]:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Key, ParameterScope, Settings
+from goodword.core.block import BlockEntry
 from goodword.core.campaign import Document, State
 from goodword.core.delivery import Attempt, Endpoint
 from goodword.core.event import Understood
 from goodword.core.profile import IdentityKey, ProfileId
-from goodword.core.quality import BlockEntry
 from goodword.core.referral import Click, Share
 from goodword.core.reward import RewardState, Role, Supplier
 from goodword.core.times import Millis

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Account, Key
+from goodword.core.block import BlockEntry
 from goodword.core.campaign import Campaign, Version
 from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
 from goodword.core.profile import IdentityKey, Profile, ProfileId
-from goodword.core.quality import BlockEntry
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis

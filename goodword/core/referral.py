@@ -52,6 +52,8 @@ class Evidence(Struct, frozen=True, array_like=True, omit_defaults=True, gc=Fals
     blocked: str = ""
     hint: str = ""
     """What is odd about a click: `frame` (opened inside another page), `subresource` (loaded as a picture or a script), `headless`."""
+    ad: str = ""
+    """The mark of a paid advertisement (`site.ad_mark`) on the share link, or on the page address that carried the click's id."""
 
     @property
     def is_unknown(self) -> bool:
@@ -185,6 +187,8 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     code: str = ""
     step: str = ""
     evidence: Evidence = NO_EVIDENCE
+    recent: int = 0
+    """The click's own `recent`: clicks from its address in the ten minutes before."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
@@ -200,6 +204,8 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     currency: str | None = None
     key: str = ""
     evidence: Evidence = NO_EVIDENCE
+    server_amount: int | None = None
+    """What a server said the same order is worth, where a browser had said it first."""
 
 
 class Cancellation(Struct, frozen=True, array_like=True, gc=False):
@@ -247,23 +253,26 @@ class Party(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """What others did, counted up to the event: high-quality outcomes credited to the advocate in the last day and since the rule's own
-    period began, clicks from the friend's address and of the friend's device, shares."""
+    """What others did, counted up to the event."""
 
     advocate_outcomes: dict[int, int] = field(default_factory=dict)
-    """By period in days."""
-    clicks_by_ip: int = 0
-    clicks_by_device: int = 0
+    """Good outcomes credited to the advocate, without this one, by how many days up to the event's: the rule's own `days` among them."""
     shares: int = 0
-    site_clicks: int = 0
+    """Of the advocate in the seven days up to the touch, each recipient one."""
     advocate_clicks: int = 0
+    """Counted clicks on the advocate's links in the thirty days up to the touch; the newest two hundred will do."""
+    site_clicks: int = 0
+    """Of those, clicks whose referring page is a coupon or advertising site (`site.is_coupon_site`)."""
+    browsers_by_ip: int = 0
+    """Different browsers (`Evidence.agent`) that clicked from the address of the touch in the thirty days up to it."""
 
 
 class Case(Struct, frozen=True):
     """One step of a friend, credited to an advocate by a touch: everything a quality rule may look at.
 
     `advocate` is None when the advocate was deleted since. `ancestors` are who referred the advocate, who referred those, and so on.
-    `others` are the advocate's earlier friends' e-mails, as far as they are known.
+    `others` are the e-mails of the advocate's earlier friends, as far as they are known. `outcomes` are the names of the campaign's
+    outcomes, casefolded. `has_server_outcomes`: servers of the account say outcomes, so that one only a browser said stands out.
     """
 
     step: Step
@@ -275,5 +284,6 @@ class Case(Struct, frozen=True):
     counts: Counts
     ancestors: tuple[ProfileId, ...]
     now: Millis
-    shared_at: Millis | None = None
     others: tuple[str, ...] = ()
+    outcomes: frozenset[str] = frozenset(("conversion",))
+    has_server_outcomes: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from goodword.core.campaign import Campaign, Programs, Version
-from goodword.core.decision import EndpointSaved
+from goodword.core.decision import BlockListed, EndpointSaved
 from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
@@ -125,6 +125,8 @@ class ReferralFacts(Struct):
                 pass
             case SupplierSaved():
                 self.suppliers = {**self.suppliers, record.supplier.id: record.supplier}
+            case BlockListed():
+                self.reference = self.reference.with_entry(record.entry, record.is_listed)
             case EndpointSaved():
                 kept = {id: each for id, each in self.endpoints.items() if id != record.endpoint.id}
                 self.endpoints = kept if record.is_deleted else {**kept, record.endpoint.id: record.endpoint}

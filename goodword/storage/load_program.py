@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Document, Mark, Programs
 from goodword.core.delivery import Endpoint, Health
-from goodword.core.quality import BlockEntry, Reference
 from goodword.core.reward import BUILT_IN, Supplier
+from goodword.storage.load_block import load_blocks
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -45,23 +45,7 @@ def load_programs(store: Store) -> None:
     health: dict[int, dict[str, Health]] = defaultdict(dict)
     for account, *said in database.load("SELECT account_id, id, failing_since, succeeded_at, failed_at FROM endpoint_health"):
         health[account][said[0]] = Health(*said)
-    blocks: dict[int, list[BlockEntry]] = defaultdict(list)
-    for account, *entry in database.load("SELECT account_id, list_type, filter_type, value, note, created_at FROM block"):
-        blocks[account].append(BlockEntry(*entry))
     store.programs = {account: Programs.of(found) for account, found in campaigns.items()}
-    store.suppliers, store.endpoints, store.blocks = dict(suppliers), dict(endpoints), dict(blocks)
+    store.suppliers, store.endpoints = dict(suppliers), dict(endpoints)
     store.health = dict(health)
-    store.references = {account: _reference(store, blocks.get(account, [])) for account in store.accounts}
-
-
-def _reference(store: Store, blocks: list[BlockEntry]) -> Reference:
-    def listed(kind: str, way: str) -> frozenset[str]:
-        return frozenset(entry.value for entry in blocks if entry.list_type == kind and entry.filter_type == way)
-
-    return Reference(
-        store.disposable_domains,
-        listed("NORMALIZED_EMAIL", "BLACK"),
-        listed("EMAIL_DOMAIN", "BLACK"),
-        listed("NORMALIZED_EMAIL", "WHITE"),
-        listed("EMAIL_DOMAIN", "WHITE"),
-    )
+    load_blocks(store)

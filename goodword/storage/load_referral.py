@@ -18,6 +18,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
 from goodword.core.reward import Earning, Passed, Reward
+from goodword.storage.load_block import reference_for
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -84,6 +85,8 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
         loading.people(friends, advocates)
         loading.recipients()
     loading.owners()
+    devices = {key for key in lookup.keys if key[0] == "a"}
+    known.reference = reference_for(store, account, facts.profiles.values(), loading.emails, devices) or known.reference
     if friends or advocates or known.rewards or grants or asked.pools or asked.pool_codes:
         loading.pools(asked, grants)
 

@@ -13,6 +13,7 @@ from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redeliver
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class ReferralSaving:
         self.rows: dict[str, Rows] = defaultdict(list)
         self.sums: dict[str, dict[tuple[Any, ...], list[int]]] = defaultdict(dict)
         self.changes_programs = False
+        self.changes_blocks = False
         self.deliveries = DeliverySaving(store)
 
     def take(self, account: int, record: Any, arrival: int) -> None:
@@ -144,6 +146,9 @@ class ReferralSaving:
                 )
 
     def _settings(self, account: int, record: Any) -> None:
+        if isinstance(record, BlockListed):
+            self._block(account, record)
+            return
         self.changes_programs = True
         match record:
             case Campaign():
@@ -156,18 +161,22 @@ class ReferralSaving:
                 )
             case SupplierSaved(supplier=supplier, at=at):
                 self.last["supplier"][account, supplier.id] = (at, at, encode(supplier).decode())
-            case BlockListed(entry=entry, is_listed=is_listed):
-                value = entry.value
-                if entry.list_type == "NORMALIZED_EMAIL":
-                    value = self.store.sealer.hash(account, "e" + value).hex()
-                if is_listed:
-                    self.last["block"][account, entry.list_type, value] = (entry.filter_type, entry.note, entry.created_at)
-                else:
-                    self.rows["unblocked"].append((account, entry.list_type, value))
             case EndpointSaved():
                 self.deliveries.take(account, record, 0)
             case _:
                 raise TypeError(type(record).__name__)
+
+    def _block(self, account: int, record: BlockListed) -> None:
+        """Of an entry put on and taken off in one group the last counts: rows that are put are written before rows that go."""
+        self.changes_blocks = True
+        entry = record.entry
+        place = (account, entry.list_type, stored_value(self.store, account, entry))
+        if record.is_listed:
+            self.last["block"][place] = (entry.filter_type, entry.note, entry.created_at)
+            self.rows["unblocked"] = [row for row in self.rows["unblocked"] if row != place]
+        else:
+            self.last["block"].pop(place, None)
+            self.rows["unblocked"].append(place)
 
     def erase(self, account: int, erased: Erased) -> None:
         """Everything said about deleted people goes; codes stay reserved, referrals point to a number that has nobody."""
@@ -217,7 +226,7 @@ _REWARD = (
 _LAST = {
     "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),
     "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
-    "block": _put("block", "account_id list_type value", "filter_type note created_at"),
+    "block": _put("block", "account_id list_type value", "filter_type note created_at", ("created_at",)),
     "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
     "journey": _put("journey", "account_id profile_id", "doc"),
     "relationship": _put("relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause"),

@@ -13,16 +13,18 @@ import msgspec
 
 from goodword.core import command as c
 from goodword.core.account import Account, Key, Settings
+from goodword.core.block import BlockEntry, Blocks
 from goodword.core.campaign import Programs
 from goodword.core.decision import Record
 from goodword.core.delivery import Endpoint, Health
 from goodword.core.facts import Facts
-from goodword.core.quality import BlockEntry, Reference
+from goodword.core.quality import Reference
 from goodword.core.reward import Supplier
 from goodword.core.times import FOREVER
 from goodword.storage import fold, schema
 from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
+from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
@@ -93,6 +95,7 @@ class Store:
         """Told after a commit which endpoints (account, id) are owed something new; None: endpoints changed, look at all."""
         self.references: dict[int, Reference] = {}
         self.blocks: dict[int, list[BlockEntry]] = {}
+        self.block_lists: dict[int, Blocks] = {}
         self.disposable_domains: frozenset[str] = frozenset()
         self._open()
 
@@ -253,6 +256,8 @@ class Store:
             self.load_accounts()
         if saving.referrals.changes_programs:
             load_programs(self)
+        elif saving.referrals.changes_blocks:
+            load_blocks(self)
         saving.referrals.deliveries.committed()
 
     def probe(self, now: int) -> None:

@@ -1,0 +1,127 @@
+"""Rules about who takes part: blocked people, addresses that are nobody's, countries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from goodword.core.block import marks_of
+from goodword.core.mailbox import domain_of, domains_of, emails_of, is_valid, normalize
+from goodword.core.profile import Profile
+from goodword.core.referral import Case
+from goodword.core.reward import Passed
+from goodword.core.rule.result import objects, passes, unknown
+
+if TYPE_CHECKING:
+    from goodword.core.quality import Quality, Reference
+
+_LISTS = {"CIDR": "the network it came from is on the block list", "USER_AGENT": "the browser it came from is on the block list"}
+
+
+def blocked_person(quality: Quality, case: Case, reference: Reference) -> Passed | None:
+    """Neither side is blocked: by a person, by an address on a list, by the network or the browser it came from."""
+    action = quality.blocked_person
+    if action == "off":
+        return None
+    for side, profile in _sides(case):
+        if profile.block is not None and profile.block.type == "EVENTS":
+            return objects(action, "blocked_person", f"the {side} is blocked")
+    if reference.listed_emails:
+        for side, profile in _sides(case):
+            listed = {reference.listed_emails.get(normalize(email)) for email in emails_of(profile)}
+            if "WHITE" in listed and side == "friend":
+                return passes("blocked_person", "the friend's e-mail is on the list of those always let in")
+            if "BLACK" in listed and "WHITE" not in listed:
+                return objects(action, "blocked_person", f"the {side}'s e-mail is on the block list")
+    held = case.touch.evidence.blocked or case.step.evidence.blocked
+    if held:
+        return objects(action, "blocked_person", _LISTS.get(held, "where it came from is on the block list"))
+    return passes("blocked_person")
+
+
+def blocked_person_returns(quality: Quality, case: Case, reference: Reference) -> Passed | None:
+    """The friend has no device and no mailbox that a blocked person had."""
+    action = quality.blocked_person_returns
+    if action == "off":
+        return None
+    if reference.marks and not reference.marks.isdisjoint(marks_of(case.friend.profile)):
+        return objects(action, "blocked_person_returns", "the friend has a device or a mailbox that a blocked person had")
+    return passes("blocked_person_returns")
+
+
+def valid_email(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001
+    """The friend's e-mail can be somebody's."""
+    action = quality.valid_email
+    if action == "off":
+        return None
+    email = case.friend.profile.email
+    if email is None:
+        return unknown("valid_email", "the friend's e-mail is not known")
+    return passes("valid_email") if is_valid(email) else objects(action, "valid_email", "the friend's e-mail cannot be anybody's")
+
+
+def blocked_email_domains(quality: Quality, case: Case, reference: Reference) -> Passed | None:
+    """Neither side's e-mail is of a disposable or a listed domain."""
+    terms = quality.blocked_email_domains
+    if terms.action == "off":
+        return None
+    found = False
+    for side, profile in _sides(case):
+        email = profile.email
+        if email is None:
+            continue
+        found = found or side == "friend"
+        if reference.listed_emails.get(normalize(email)) == "WHITE":
+            continue
+        domains = domains_of(domain_of(email))
+        if any(each in reference.allowed_domains or each in terms.allowed for each in domains):
+            continue
+        if any(each in reference.blocked_domains or each in terms.domains for each in domains):
+            return objects(terms.action, "blocked_email_domains", f"the domain of the {side}'s e-mail is on the block list")
+        if terms.disposable and any(each in reference.disposable_domains for each in domains):
+            return objects(terms.action, "blocked_email_domains", f"the {side}'s e-mail is of a provider of throw-away addresses")
+    return passes("blocked_email_domains") if found else unknown("blocked_email_domains", "the friend's e-mail is not known")
+
+
+def blocked_countries(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001
+    """It came from no blocked country."""
+    terms = quality.blocked_countries
+    if terms.action == "off":
+        return None
+    country, clicked = case.step.evidence.country, case.touch.evidence.country
+    if (country and country in terms.countries) or (clicked and clicked in terms.countries):
+        return objects(terms.action, "blocked_countries", "it came from a country that the campaign does not run in")
+    return passes("blocked_countries") if country or clicked else unknown("blocked_countries", "the country is not known")
+
+
+def permitted_countries(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001
+    """It came from one of the campaign's countries."""
+    terms = quality.permitted_countries
+    if terms.action == "off":
+        return None
+    known = [country for country in (case.step.evidence.country, case.touch.evidence.country) if country]
+    if not known:
+        return unknown("permitted_countries", "the country is not known")
+    if all(country in terms.countries for country in known):
+        return passes("permitted_countries")
+    return objects(terms.action, "permitted_countries", "it came from a country that the campaign does not run in")
+
+
+def specified_participant(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001
+    """The friend, or the advocate, is one of those the campaign is for."""
+    terms = quality.specified_participant
+    if terms.action == "off":
+        return None
+    party = case.friend if terms.who == "friend" else case.advocate
+    said = party.profile.parameters.get(terms.name) if party is not None else None
+    if said is None or said.value is None:
+        return unknown("specified_participant", f"the {terms.who}'s {terms.name} is not known")
+    value = str(said.value).lower() if isinstance(said.value, bool) else str(said.value)
+    if value.casefold() == terms.value.casefold():
+        return passes("specified_participant")
+    return objects(terms.action, "specified_participant", f"the {terms.who}'s {terms.name} is another than the campaign asks for")
+
+
+def _sides(case: Case) -> tuple[tuple[str, Profile], ...]:
+    if case.advocate is None:
+        return (("friend", case.friend.profile),)
+    return (("friend", case.friend.profile), ("advocate", case.advocate.profile))
