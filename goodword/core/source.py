@@ -10,10 +10,12 @@ id, and lets them be: see `is_own`. `integrations` also asks the CDP not to send
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from goodword.core.delivery import TEST
+from goodword.core.delivery import TEST, Kind
 from goodword.core.times import Millis, write_time
 
+SEGMENT_URL = "https://api.segment.io/v1"
 LIBRARY = "goodword"
 ID_PREFIX = "goodword:"
 _NAMES = {
@@ -71,3 +73,14 @@ def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any]
         properties["funnel"] = funnel
     calls.append({"type": "track", "event": name, "messageId": f"{ID_PREFIX}{event_id}:track", "properties": properties, **shared})
     return calls
+
+
+def batch_url(kind: Kind, url: str) -> str:
+    """Where a CDP takes batches: its address as given, with the path it lacks. Segment's own address need not be given."""
+    if kind == "webhook":
+        return url
+    url = url.strip().rstrip("/") or (SEGMENT_URL if kind == "segment" else "")
+    parts = urlsplit(url)
+    if parts.query or parts.path.endswith("/batch") or not parts.netloc:
+        return url
+    return url + ("/batch" if parts.path.endswith("/v1") else "/v1/batch")

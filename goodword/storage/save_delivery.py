@@ -13,6 +13,7 @@ from goodword.core.fresh import IDS_PER_COMMAND
 from goodword.storage.envelope import seal_for
 
 if TYPE_CHECKING:
+    from goodword.core.times import Millis
     from goodword.storage.sqlite import Database
     from goodword.storage.store import Store
 
@@ -112,6 +113,21 @@ def erase_deliveries(database: Database, account: int, number: int) -> None:
     """What was said of a person, in a database that is brought up to date with a deletion it did not know of."""
     for name in _GONE:
         database.write(_STATEMENTS[name], (account, number))
+
+
+def trim_deliveries(database: Database, before: Millis, most: int) -> int:
+    """Drop what was delivered, and dead letters, that ended before a time, with what was tried; at most so many. How many it were."""
+    sql = "SELECT account_id, id FROM delivery WHERE ended_at < ? ORDER BY ended_at LIMIT ?"
+    old = database.read(sql, (before, most))
+    database.begin()
+    try:
+        database.many("DELETE FROM attempt WHERE account_id = ? AND delivery_id = ?", old)
+        database.many("DELETE FROM delivery WHERE account_id = ? AND id = ? AND ended_at IS NOT NULL", old)
+        database.commit()
+    except BaseException:
+        database.rollback()
+        raise
+    return len(old)
 
 
 _GONE = ("attempt_gone", "other_attempt_gone", "delivery_gone", "other_gone")

@@ -1,4 +1,4 @@
-"""Housekeeping: the filter of message ids, the last use of keys, the bound of the message log. In slices, between requests."""
+"""Housekeeping: filters of message ids, last use of keys, bounds of the message log and of deliveries. In slices, between requests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import structlog
 
 from goodword.core.command import TouchKeys
 from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.storage.save_delivery import trim_deliveries
+from goodword.storage.sqlite import DatabaseError
 
 SLICE_PAUSE_S = 0.004
 PERIOD_S = 20.0
 LOG_TRIMMED_EVERY_S = 60.0
+DELIVERIES_KEPT_MS = 7 * 24 * 3_600_000
+DELIVERIES_SLICE = 200
 
 log = structlog.get_logger()
 
@@ -27,7 +31,9 @@ async def keep_house(engine: Engine, take_used: Callable[[], tuple[tuple[bytes, 
             if used := take_used():
                 await engine.ask([TouchKeys(used, next(iter(engine.store.accounts)))])
             engine.store.trim_receipts(messages_kept)
-        except (Overloaded, Unavailable, OSError):
+            while trim_deliveries(engine.store.database, engine.clock() - DELIVERIES_KEPT_MS, DELIVERIES_SLICE) == DELIVERIES_SLICE:
+                await asyncio.sleep(SLICE_PAUSE_S)
+        except (Overloaded, Unavailable, OSError, DatabaseError):
             log.warning("housekeeping_postponed")
         # the oldest generation is never collected by itself at the thresholds that keep pauses short: cycles would add up
         gc.collect()
