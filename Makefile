@@ -17,13 +17,16 @@ EXTRA := $(wildcard tests bench tools)
 
 say = printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run test test-core test-clients bench lint types fmt lock lock-upgrade clean venv-run venv-dev
+.PHONY: help run demo test test-core test-clients bench lint types fmt lock lock-upgrade clean venv-run venv-dev
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-run: venv-run ## the server on its embedded database, with a demo key        (ARGS="--port 9000", DATA=DIR)
+run: venv-run ## the server on its embedded database, with a demo key, empty     (ARGS="--port 9000", DATA=DIR)
 	@exec $(BIN)/goodword serve --data $(DATA) --demo $(ARGS)
+
+demo: venv-run ## a living referral program to look at: a small made-up world in its own folder   (ARGS="--port 9000")
+	@exec $(BIN)/goodword simulate --demo $(ARGS)
 
 test: lint types test-core test-clients ## everything: lint, types, tests, stock SDKs
 

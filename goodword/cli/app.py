@@ -5,7 +5,26 @@ from __future__ import annotations
 import typer
 
 from goodword import __version__
-from goodword.cli import account, backup, bench, campaign, endpoint, event, export, key, load, message, privacy, review, serve, stats, verify, why
+from goodword.cli import (
+    account,
+    backup,
+    bench,
+    block,
+    campaign,
+    endpoint,
+    event,
+    export,
+    key,
+    load,
+    message,
+    privacy,
+    review,
+    serve,
+    simulate,
+    stats,
+    verify,
+    why,
+)
 
 cli = typer.Typer(
     help="Goodword: the open, self-hosted referral platform behind your customer data platform.",
@@ -20,8 +39,10 @@ cli.add_typer(event.cli, name="event")
 cli.add_typer(endpoint.cli, name="endpoint")
 cli.add_typer(endpoint.delivery_cli, name="delivery")
 cli.add_typer(campaign.cli, name="campaign")
+cli.add_typer(block.cli, name="block")
 cli.command("messages")(message.show_messages)
 cli.command("stats")(stats.stats)
+cli.command("simulate")(simulate.simulate)
 cli.command("why")(why.why)
 cli.add_typer(review.cli, name="review")
 cli.command("erase")(privacy.erase)
