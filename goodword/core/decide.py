@@ -11,10 +11,11 @@ from goodword.core.account import REGISTRATION, Account, Settings
 from goodword.core.audience import set_member
 from goodword.core.deciding import campaign, delivery, quality, review, reward, share
 from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
+from goodword.core.delivery import merged_announced
 from goodword.core.event import Event, EventRef
-from goodword.core.facts import Facts, needs_profile
+from goodword.core.facts import Facts, brings_email, needs_profile
 from goodword.core.fresh import Fresh
-from goodword.core.hearing import announced, hear
+from goodword.core.hearing import announced, hear, rejudged
 from goodword.core.privacy import erase, unsuppress
 from goodword.core.profile import (
     KEYS_MAX,
@@ -32,6 +33,7 @@ from goodword.core.profile import (
 )
 from goodword.core.times import Millis
 
+OWN = "sent by Goodword itself, back from the CDP"
 READ_ONLY_PARAMETERS = frozenset(("partner_user_id", "email", "person_id", "id"))
 
 
@@ -53,7 +55,7 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
         case c.CreateProfile():
             return _create_profile(command, facts, now, fresh)
         case c.SetEmail() | c.SetParameter() | c.SetBlock() | c.SetMembership() | c.Forward():
-            return _change_profile(command, facts, now)
+            return _change_profile(command, facts, now, fresh)
         case c.SaveCampaign() | c.SetCampaignState():
             return campaign.decide(command, facts, now, fresh)
         case c.PutShareable() | c.RecordClick() | c.RecordShare():
@@ -80,7 +82,7 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
         return Decision(Outcome("duplicate", known.arrival, message_id, known.profile_id), (receipt,))
     keys = understood.keys
     owners = facts.owners
-    barred = is_barred(keys, owners, message.at)
+    barred = OWN if message.is_own else is_barred(keys, owners, message.at)
     if barred is not None:
         receipt = Receipt(fresh.arrival, now, "dropped", message.type, barred, command.door, message_id)
         return Decision(Outcome("dropped", message_id=message_id, reason=barred), (receipt,))
@@ -151,9 +153,9 @@ def _hear(
     if profile is None:
         return []
     more: list[Record] = []
-    if understood.signals is not None or merged:
+    if understood.signals is not None or merged or (facts.referrals.programs.listened and brings_email(understood, facts)):
         more = hear(understood, profile, duplicate_of, facts, now, fresh)
-    if facts.referrals.endpoints and duplicate_of is None and (told := announced(understood, profile, now)) is not None:
+    if facts.referrals.endpoints and duplicate_of is None and (told := announced(understood, profile, fresh.arrival, now)) is not None:
         more.append(told)
     return more
 
@@ -167,7 +169,7 @@ def _update(
     profile, notes = found.profile, found.notes
     duplicate_of = None
     if found.absorbed:
-        records.extend(_absorbed(found.absorbed, profile, before, now))
+        records.extend(_absorbed(found.absorbed, profile, before, facts, now))
     records.extend(found.changed)
     if understood.parameters:
         tie = tie_of(message.message_id)
@@ -198,7 +200,7 @@ def _bound(found: Identified, profile: Profile, facts: Facts) -> list[Record]:
     return records
 
 
-def _absorbed(sources: list[Profile], target: Profile, before: Profile | None, now: Millis) -> list[Record]:
+def _absorbed(sources: list[Profile], target: Profile, before: Profile | None, facts: Facts, now: Millis) -> list[Record]:
     """The rows of profiles that became part of another. Of their registrations and its own the first one stands."""
     records: list[Record] = []
     for gone in sources:
@@ -207,6 +209,8 @@ def _absorbed(sources: list[Profile], target: Profile, before: Profile | None, n
             standing = target.audiences[name]
             records.append(Membership(name, gone.id, None))
             records.append(Membership(name, target.id, standing.since if standing.is_member else None))
+        if facts.referrals.endpoints:
+            records.append(merged_announced(gone, target, now))
     profiles = sources if before is None else [before, *sources]
     registrations = sorted(p.registration for p in profiles if p.registration is not None)
     records.extend(Repeats(arrival, registrations[0]) for arrival in registrations[1:])
@@ -225,7 +229,9 @@ def _create_profile(command: c.CreateProfile, facts: Facts, now: Millis, fresh: 
     return Decision(Outcome("done", profile_id=found.profile.id), (found.profile, identity))
 
 
-def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMembership | c.Forward, facts: Facts, now: Millis) -> Decision:
+def _change_profile(
+    command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMembership | c.Forward, facts: Facts, now: Millis, fresh: Fresh
+) -> Decision:
     number = command.source if isinstance(command, c.Forward) else command.profile_id
     profile = facts.profile(number)
     if profile is None:
@@ -237,7 +243,10 @@ def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMem
             return _set_parameter(command, profile, now)
         case c.SetBlock():
             changed = replace(profile, block=Block(command.type, command.reason, now), version=profile.version + 1)
-            return Decision(Outcome("done", profile_id=profile.id), (changed,))
+            was_blocked = profile.block is not None and profile.block.type == "EVENTS"
+            is_blocked = command.type == "EVENTS"
+            marks = quality.person_blocked(profile, is_blocked, now) if is_blocked or was_blocked else []
+            return Decision(Outcome("done", profile_id=profile.id), (changed, *marks))
         case c.SetMembership():
             if not profile.is_known:
                 return _refused("person_not_identified", "Only an identified person can be in an audience.")
@@ -251,7 +260,7 @@ def _change_profile(command: c.SetEmail | c.SetParameter | c.SetBlock | c.SetMem
                 return _refused("too_much_data", "The person is in as many audiences as can be.")
             return Decision(Outcome("done", profile_id=profile.id), [*records, changed])
         case _:
-            return _forward(command, profile, facts, now)
+            return _forward(command, profile, facts, now, fresh)
 
 
 def _refused(code: str, reason: str) -> Decision:
@@ -300,7 +309,7 @@ def _set_parameter(command: c.SetParameter, profile: Profile, now: Millis) -> De
     return Decision(Outcome("done", profile_id=profile.id), (changed,))
 
 
-def _forward(command: c.Forward, source: Profile, facts: Facts, now: Millis) -> Decision:
+def _forward(command: c.Forward, source: Profile, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
     target = facts.profile(command.target)
     if target is None:
         return _refused("person_not_found", "No person has the id to forward to.")
@@ -312,7 +321,10 @@ def _forward(command: c.Forward, source: Profile, facts: Facts, now: Millis) -> 
         return _refused("forward_to_profile_is_device", "A person can only be forwarded to an identified one.")
     found = Identified(target, [], [], [], [])
     absorb(found, source, now, "forwarded")
-    records = [*_absorbed([source], found.profile, target, now), found.profile, *_bound(found, found.profile, facts)]
+    records = [*_absorbed([source], found.profile, target, facts, now), found.profile, *_bound(found, found.profile, facts)]
+    if facts.referrals.programs.listened:
+        facts.merged = {**facts.merged, **dict.fromkeys((source.id, *source.sources), target.id)}
+        records += rejudged(found.profile, facts, now, fresh)
     return Decision(Outcome("done", profile_id=target.id), records)
 
 

@@ -64,9 +64,7 @@ def _latest(sightings: Iterable[tuple[Millis, Evidence]]) -> tuple[tuple[Millis,
     return tuple(sorted(((at, evidence) for evidence, at in latest.items()), key=lambda each: each[0])[-SIGHTINGS_MAX:])
 
 
-def hear(
-    understood: Understood, profile: Profile, duplicate_of: EventRef | None, facts: Facts, now: Millis, fresh: Fresh
-) -> list[Record]:
+def hear(understood: Understood, profile: Profile, duplicate_of: EventRef | None, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
     """The rows of what a message says about referrals. `profile` is its person, as the message leaves them."""
     signals = understood.signals or _SILENT
     message = understood.message
@@ -138,9 +136,7 @@ def _cancel(
     return (owner, replace(theirs, cancellations=(*theirs.cancellations, taken))), journey, records
 
 
-def _confirm(
-    understood: Understood, original: EventRef, profile: Profile, facts: Facts, now: Millis, fresh: Fresh
-) -> list[Record]:
+def _confirm(understood: Understood, original: EventRef, profile: Profile, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
     """A server repeats what a browser claimed: the step no longer waits for that. The first value stands."""
     if understood.flags & FROM_BROWSER:
         return []
@@ -170,7 +166,7 @@ def afresh(journey: Journey) -> Journey:
     return replace(journey, standings=standings)
 
 
-def announced(understood: Understood, profile: Profile | None, now: Millis) -> Announcement | None:
+def announced(understood: Understood, profile: Profile | None, arrival: int, now: Millis) -> Announcement | None:
     """A registration or a conversion, for whoever subscribed."""
     message = understood.message
     if understood.name not in (REGISTRATION, CONVERSION) or message.type != "track" or profile is None:
@@ -187,4 +183,4 @@ def announced(understood: Understood, profile: Profile | None, now: Millis) -> A
         payload |= {"cart_value": write_money(understood.amount, understood.currency), "currency": understood.currency}
     if understood.claim is not None and understood.claim[0] == "c":
         payload["partner_conversion_id"] = understood.claim.partition("\0")[2]
-    return Announcement(f"{understood.name}.recorded", f"{understood.name}-{message.message_id}", now, profile.id, payload)
+    return Announcement(f"{understood.name}.recorded", f"{understood.name}-{arrival}", now, profile.id, payload)

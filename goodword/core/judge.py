@@ -34,6 +34,7 @@ def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: 
     for step in sorted(docket.journey.steps, key=lambda step: (step.at, step.arrival)):
         judge_step(docket, step)
     _relate(docket)
+    _hand_over(docket)
     _credit(docket)
     reconcile(docket)
     reconcile_bonuses(docket)
@@ -77,6 +78,33 @@ def _relate(docket: Docket) -> None:
         )
     if related != docket.journey.related:
         docket.journey = replace(docket.journey, related=related)
+
+
+def _hand_over(docket: Docket) -> None:
+    """What stood for a number that became part of this person stands for the person now: the old rows are displaced."""
+    for number in docket.friend.sources:
+        part = docket.known.journeys.get(number)
+        if part is None or not part.related:
+            continue
+        latest = {docket.resolve(touch.advocate_id): touch for touch in part.touches}
+        for key, displaced in part.related.items():
+            program, _, advocate = key.rpartition(" ")
+            touch = latest.get(docket.resolve(ProfileId(int(advocate))))
+            if not displaced and touch is not None:
+                docket.records.append(
+                    Relationship(
+                        number,
+                        program,
+                        ProfileId(int(advocate)),
+                        touch.campaign,
+                        touch.reason,
+                        touch.at,
+                        docket.now,
+                        docket.fresh.arrival,
+                        docket.now,
+                    )
+                )
+        docket.add(replace(part, related={}))
 
 
 def _credit(docket: Docket) -> None:

@@ -7,13 +7,20 @@ from msgspec.structs import replace
 from goodword.core import code as codes
 from goodword.core import command as c
 from goodword.core.campaign import Campaign, Programs, Share
-from goodword.core.decision import Decision, Outcome
+from goodword.core.decision import Decision, Outcome, Record
 from goodword.core.delivery import Announcement
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
-from goodword.core.profile import Profile
+from goodword.core.hearing import rejudged
+from goodword.core.profile import IdentityKey, Profile
+from goodword.core.reconcile import PLACES_MAX
 from goodword.core.referral import Click, Shareable
+from goodword.core.referral import Share as ActOfSharing
 from goodword.core.times import Millis, write_time
+
+FIRST_PLACE = 8
+PLACES_PER_FRIEND = 40
+"""Of the command's own ids, for what judging one friend anew may earn."""
 
 
 def decide(command: c.PutShareable | c.RecordClick | c.RecordShare, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
@@ -173,7 +180,24 @@ def _share(command: c.RecordShare, facts: Facts, now: Millis, fresh: Fresh) -> D
         "created_date": write_time(now),
     }
     announced = Announcement("share.created", f"share-{share.id}", now, profile.id, payload)
-    return Decision(Outcome("done", profile_id=profile.id, value=share), (share, announced))
+    known.lay(share)
+    judged = _judge_friends(share, facts, now, fresh)
+    return Decision(Outcome("done", profile_id=profile.id, value=share), [share, announced, *judged])
+
+
+def _judge_friends(share: ActOfSharing, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
+    """People who are known under an address that was shared to are judged anew; of very many, the rest with their next event."""
+    records: list[Record] = []
+    place = FIRST_PLACE
+    for email in share.recipients:
+        owner = facts.owners.get(IdentityKey("e" + email))
+        friend = facts.profile(owner.profile_id) if owner is not None and owner.profile_id is not None else None
+        if friend is None or place >= PLACES_MAX:
+            continue
+        found = rejudged(friend, facts, now, fresh, place)
+        place += PLACES_PER_FRIEND if found else 0
+        records += found
+    return records
 
 
 def _refused(code: str, reason: str) -> Decision:
