@@ -1,4 +1,4 @@
-"""The server API door, /v4 /v5 /v6: events and people for programs, in the published shapes.
+"""The server API door, /v2 /v3 /v4 /v5 /v6: events, people and referrals for programs, in the published shapes.
 
 Routes stand by noun, each with its description (`ENDPOINTS`); `errors.py` has the shape of every refusal, `call.py` what all calls
 share. Where the published prose and the published examples disagree on a status, the examples are followed.
@@ -13,13 +13,54 @@ from starlette.routing import Route, Router
 
 from goodword.api.http import JSON, Receive, Refusal, Scope, Send, answer, encode, read_body, read_head
 from goodword.api.intake import Intake
-from goodword.api.server import erasure, event, membership, parameter, person, step
-from goodword.api.server.call import BODY_BYTES_MAX, Call, Endpoint, find_key
+from goodword.api.link import origin_of
+from goodword.api.server import (
+    block,
+    campaign,
+    erasure,
+    event,
+    journey,
+    membership,
+    parameter,
+    person,
+    relationship,
+    review,
+    reward,
+    reward_history,
+    reward_move,
+    share,
+    shareable,
+    step,
+    supplier,
+    webhook,
+    why,
+)
+from goodword.api.server.call import Call, Endpoint, find_key
 from goodword.api.server.errors import ServerRefusal, body_of, headers_of, places_of
 
-ENDPOINTS = [*event.ENDPOINTS, *person.ENDPOINTS, *step.ENDPOINTS, *parameter.ENDPOINTS, *membership.ENDPOINTS, *erasure.ENDPOINTS]
+ENDPOINTS = [
+    *event.ENDPOINTS,
+    *person.ENDPOINTS,
+    *step.ENDPOINTS,
+    *parameter.ENDPOINTS,
+    *membership.ENDPOINTS,
+    *relationship.ENDPOINTS,
+    *journey.ENDPOINTS,
+    *why.ENDPOINTS,
+    *review.ENDPOINTS,
+    *campaign.ENDPOINTS,
+    *shareable.ENDPOINTS,
+    *share.ENDPOINTS,
+    *block.ENDPOINTS,
+    *reward.ENDPOINTS,
+    *reward_history.ENDPOINTS,
+    *reward_move.ENDPOINTS,
+    *supplier.ENDPOINTS,
+    *erasure.ENDPOINTS,
+    *webhook.ENDPOINTS,
+]
 OPERATIONS = [each.operation for each in ENDPOINTS]
-PREFIXES = ("/v4/", "/v5/", "/v6/")
+PREFIXES = ("/v2/", "/v3/", "/v4/", "/v5/", "/v6/")
 NO_STORE = (b"cache-control", b"no-store")
 
 log = structlog.get_logger()
@@ -37,8 +78,9 @@ class _Served:
         query = QueryParams(request.query)
         endpoint = self.endpoint
         key = find_key(request, query, self.intake.keyring, endpoint.right, takes_browser_keys=False)
-        body = await read_body(request, receive, BODY_BYTES_MAX) if endpoint.operation.body is not None else b""
-        said = await endpoint.handler(Call(self.intake, key, scope["path_params"], query, body))
+        body = await read_body(request, receive, endpoint.body_bytes_max) if endpoint.operation.body is not None else b""
+        origin = origin_of(request.scheme, request.headers, self.intake.edge.is_proxied(request.peer))
+        said = await endpoint.handler(Call(self.intake, key, scope["path_params"], query, body, origin))
         await answer(send, 200, encode(said), [JSON, NO_STORE])
 
 

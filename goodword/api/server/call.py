@@ -191,6 +191,7 @@ class Endpoint(Struct, frozen=True):
     operation: Operation
     handler: Handler
     right: Right
+    body_bytes_max: int = BODY_BYTES_MAX
 
 
 COMMON_ERRORS = {
