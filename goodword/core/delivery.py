@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from goodword.core.profile import ProfileId
-from goodword.core.times import Millis
+from goodword.core.profile import Profile, ProfileId
+from goodword.core.times import Millis, write_time
 
 RETRY_S = (1, 3_600, 10_800, 43_200, 43_200)
 RETRIES_MAX = 20
@@ -113,6 +113,23 @@ class Attempt(Struct, frozen=True):
     request: dict[str, Any] = field(default_factory=dict)
     response: dict[str, Any] = field(default_factory=dict)
     other_id: ProfileId | None = None
+
+
+def merged_announced(gone: Profile, target: Profile, now: Millis) -> Announcement:
+    """A profile became part of another: from now on both ids find the one."""
+    payload = {
+        "person_id": str(target.id),
+        "partner_user_id": target.user_id,
+        "merged_person_id": str(gone.id),
+        "merged_partner_user_id": gone.user_id,
+    }
+    return Announcement("identity.merged", f"merged-{gone.id}", now, target.id, payload)
+
+
+def deleted_announced(erasure_id: str, now: Millis, arrival: int) -> Announcement:
+    """A person was deleted. It is about nobody and names nobody: whoever asked for it knows the erasure's id."""
+    payload = {"erasure_id": erasure_id, "deleted_at": write_time(now)}
+    return Announcement("person.deleted", f"deleted-{arrival}", now, None, payload)
 
 
 def is_wanted(announcement: Announcement, endpoint: Endpoint) -> bool:

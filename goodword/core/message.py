@@ -32,6 +32,9 @@ TYPES = frozenset(("identify", "track", "page", "screen", "group", "alias", "del
 JUNK_IDS = frozenset(("", "null", "undefined", "anonymous", "guest", "none", "nan", "-1", "[object object]"))
 _JUNK_STARTS = frozenset(("", "0", *(start for junk in JUNK_IDS for start in (junk[:1], junk[:1].upper()))))
 BROWSER_CHANNELS = frozenset(("client", "browser", "web", "mobile"))
+OWN_LIBRARY = "goodword"
+OWN_ID_PREFIX = "goodword:"
+"""By these Goodword knows its own calls again (core/source.py)."""
 BROWSER_LIBRARIES = frozenset(
     (
         "analytics.js",
@@ -85,6 +88,8 @@ class Message(Struct, gc=False):
     anonymous_id: str | None = None
     name: str = ""
     from_browser: bool = False
+    is_own: bool = False
+    """Goodword sent it to a CDP, which hands it back."""
     traits: dict[str, Any] | None = None
     properties: bytes | None = None
     computed: Computed | None = None
@@ -280,6 +285,8 @@ def parse(
     context = wire.context if type(wire) is _UsualWire else _odd_context(wire.context)
     if context is not None:
         _read_context(context, message)
+    if message_id.startswith(OWN_ID_PREFIX):
+        message.is_own = True
     return _read_type(wire, message)
 
 
@@ -391,8 +398,11 @@ def _odd_context(raw: Raw) -> _Context | None:
 
 def _read_context(context: _Context, message: Message) -> None:
     library = context.library
-    if library is not None and type(library.name) is str and library.name in BROWSER_LIBRARIES:
-        message.from_browser = True
+    if library is not None and type(library.name) is str:
+        if library.name in BROWSER_LIBRARIES:
+            message.from_browser = True
+        elif library.name == OWN_LIBRARY:
+            message.is_own = True
     if context.traits is not None:
         message.traits = read_object(bytes(context.traits)) or None
     if context.personas is not None:

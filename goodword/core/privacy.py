@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from goodword.core.decision import Decision, Erased, Identity, Outcome, Record
-from goodword.core.delivery import Announcement
+from goodword.core.delivery import Announcement, deleted_announced
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.fulfilment import nameless, withdraw
@@ -40,6 +40,8 @@ def erase(
         owner = facts.owners.get(key)
         records.append(Identity(key, None, max(barrier_at, owner.barrier_at if owner is not None else barriers.get(key, 0))))
     records.extend(_canceled(numbers, facts, now, fresh))
+    if profiles and facts.referrals.endpoints:
+        records.append(deleted_announced(erasure_id, now, fresh.arrival))
     records.append(Erased(erasure_id, numbers, tuple(barred), memberships, now, barrier_at, suppress))
     return Decision(Outcome("done", value=len(profiles)), records)
 

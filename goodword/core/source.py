@@ -4,7 +4,7 @@
 partner_user_id, `anonymousId` the person's id. Ids of messages follow from the event, so that a CDP counts a repeat once.
 
 A CDP hands these calls on to its destinations, Goodword among them. Goodword knows its own again, by the library's name or by the message
-id, and lets them be: see `is_own`. `integrations` also asks the CDP not to send them here in the first place.
+id, and drops them (`Message.is_own`). `integrations` also asks the CDP not to send them here in the first place.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from goodword.core.delivery import TEST, Kind
+from goodword.core.message import OWN_ID_PREFIX, OWN_LIBRARY
 from goodword.core.times import Millis, write_time
 
 SEGMENT_URL = "https://api.segment.io/v1"
-LIBRARY = "goodword"
-ID_PREFIX = "goodword:"
 _NAMES = {
     "share.created": ("referred", "ADVOCATE"),
     "registration.recorded": ("registered", "FRIEND"),
@@ -43,11 +42,6 @@ _PROPERTIES = {
 _TRAITS = ("email", "first_name", "last_name")
 
 
-def is_own(message_id: str, library: object) -> bool:
-    """Whether Goodword itself sent a message that comes in."""
-    return library == LIBRARY or message_id.startswith(ID_PREFIX)
-
-
 def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any], version: str) -> list[dict[str, Any]]:
     """An event's calls: identify for a person who is known by more than a number, then track. None for what a CDP is not told."""
     named = _NAMES.get(event_type)
@@ -58,7 +52,7 @@ def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any]
     shared: dict[str, Any] = {
         "anonymousId": str(payload.get("person_id") or "goodword-test"),
         "timestamp": write_time(said) if isinstance(said, int) else said,
-        "context": {"library": {"name": LIBRARY, "version": version}},
+        "context": {"library": {"name": OWN_LIBRARY, "version": version}},
         "integrations": {"All": True, "Goodword": False, "Extole Platform": False},
     }
     user_id = payload.get("partner_user_id")
@@ -67,11 +61,11 @@ def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any]
     calls: list[dict[str, Any]] = []
     traits = {trait: payload[trait] for trait in _TRAITS if payload.get(trait)}
     if user_id or traits:
-        calls.append({"type": "identify", "messageId": f"{ID_PREFIX}{event_id}:identify", "traits": traits, **shared})
+        calls.append({"type": "identify", "messageId": f"{OWN_ID_PREFIX}{event_id}:identify", "traits": traits, **shared})
     properties = {theirs: payload[ours] for ours, theirs in _PROPERTIES.items() if payload.get(ours) not in (None, "", [])}
     if funnel:
         properties["funnel"] = funnel
-    calls.append({"type": "track", "event": name, "messageId": f"{ID_PREFIX}{event_id}:track", "properties": properties, **shared})
+    calls.append({"type": "track", "event": name, "messageId": f"{OWN_ID_PREFIX}{event_id}:track", "properties": properties, **shared})
     return calls
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from goodword.core import command as c
+from goodword.core.account import CONVERSION, REGISTRATION
 from goodword.core.event import IS_EVENT, TRACK
 from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends, wanted_recipients
 from goodword.core.profile import ProfileId
@@ -61,6 +62,8 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     asked = lookup.referrals
     if programs is not None:
         known.programs, known.campaigns = programs, programs.campaigns
+    if known.endpoints:
+        _load_announced(store, account, commands, facts)
     friends = set(asked.journeys)
     erased: set[ProfileId] = set()
     hinted: set[ProfileId] = set()
@@ -89,6 +92,18 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     known.reference = reference_for(store, account, facts.profiles.values(), loading.emails, devices) or known.reference
     if friends or advocates or known.rewards or grants or asked.pools or asked.pool_codes:
         loading.pools(asked, grants)
+
+
+def _load_announced(store: Store, account: int, commands: Sequence[c.Command], facts: Facts) -> None:
+    """Whoever registers or converts is named in what endpoints are told, also where nothing else takes the profile's document."""
+    wanted: set[ProfileId] = set()
+    for command in commands:
+        if type(command) is c.Receive and command.account == account and command.understood.name in (REGISTRATION, CONVERSION):
+            owners = (facts.owners.get(key) for key in command.understood.keys)
+            wanted.update(owner.profile_id for owner in owners if owner is not None and owner.profile_id is not None)
+    from goodword.storage.load import load_profiles
+
+    facts.profiles.update(load_profiles(store, account, wanted - facts.profiles.keys()))
 
 
 def _is_asked(asked: ReferralLookup) -> bool:
