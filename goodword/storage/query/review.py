@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from goodword.storage.query import referral
 from goodword.storage.query.moment import judged_moment, rules_as_data
 from goodword.storage.store import Store
 
+CHUNK = 200
 Item = tuple[int, str]
 """A place in the log and a campaign: what names a line of the queue."""
 
@@ -32,8 +34,16 @@ class Line(Struct):
 
 
 def queue(store: Store, account: int, state: referral.ReviewState, campaign: str | None, limit: int, offset: int = 0) -> list[Line]:
-    """A page of the queue, oldest first."""
-    return _lines(store, account, referral.reviews(store, account, state, campaign, limit, offset))
+    """A page of the queue, oldest first. What deleted people did waits for nobody."""
+
+    def lines() -> Iterator[Line]:
+        for start in count(0, CHUNK):
+            judged = referral.reviews(store, account, state, campaign, CHUNK, start)
+            yield from (line for line in _lines(store, account, judged) if state != "open" or line.friend is not None)
+            if len(judged) < CHUNK:
+                return
+
+    return list(islice(lines(), offset, offset + limit))
 
 
 def line(store: Store, account: int, item: Item) -> Line | None:
