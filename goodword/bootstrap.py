@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import disposable_email_domains
 import structlog
 import uvicorn
 import uvloop
 
 from goodword import config
-from goodword.api import admin, doors, local, openapi, operations, server, share, tag, wire
+from goodword.api import admin, doors, local, openapi, operations, schema, server, share, tag, wire
 from goodword.api.app import Application
 from goodword.engine import Engine
 from goodword.storage.keys import parse_master
@@ -34,7 +35,9 @@ log = structlog.get_logger()
 def open_store(directory: Path, *, readonly: bool = False) -> Store:
     """The store of a data folder, with the master key from where the environment says."""
     text = config.master_text()
-    return Store(directory, master=parse_master(text) if text else None, readonly=readonly, keys_in=config.keys_folder())
+    master = parse_master(text) if text else None
+    disposable = frozenset() if readonly else frozenset(disposable_email_domains.blocklist)
+    return Store(directory, master=master, readonly=readonly, keys_in=config.keys_folder(), disposable_domains=disposable)
 
 
 def make_application(engine: Engine) -> Application:
@@ -44,7 +47,16 @@ def make_application(engine: Engine) -> Application:
     application.pages.routes.extend(admin.routes(application.intake))
     application.pages.routes.extend(share.routes(application.sharing))
     application.pages.routes.extend(tag.routes())
-    described = [*doors.OPERATIONS, *server.OPERATIONS, *admin.OPERATIONS, *share.OPERATIONS, *tag.OPERATIONS, *openapi.OPERATIONS]
+    application.pages.routes.extend(schema.routes())
+    described = [
+        *doors.OPERATIONS,
+        *server.OPERATIONS,
+        *admin.OPERATIONS,
+        *share.OPERATIONS,
+        *tag.OPERATIONS,
+        *schema.OPERATIONS,
+        *openapi.OPERATIONS,
+    ]
     application.pages.routes.extend(openapi.routes(described))
     return application
 

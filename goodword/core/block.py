@@ -36,6 +36,8 @@ class BlockEntry(Struct, frozen=True):
     value: str
     note: str = ""
     created_at: Millis = 0
+    is_stored: bool = False
+    """`value` is as it is stored: how an entry that was read is named when it is changed."""
 
 
 def read_value(list_type: ListType, text: str) -> str | None:

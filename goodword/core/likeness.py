@@ -68,7 +68,7 @@ def likeness(one: str, other: str) -> Likeness:
         return "same"
     name, _, domain = first.rpartition("@")
     other_name, _, other_domain = second.rpartition("@")
-    if domain == other_domain or skeleton(domain) == skeleton(other_domain):
+    if domain == other_domain or (not (first + second).isascii() and skeleton(domain) == skeleton(other_domain)):
         return "alike" if stem(name) == stem(other_name) else ""
     return "alike" if name == other_name and _tells_a_person(name) else ""
 

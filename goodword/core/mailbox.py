@@ -63,8 +63,11 @@ def domain_of(email: str) -> str:
 
 def domains_of(domain: str) -> list[str]:
     """A domain and those it is under, without the last label alone: `a.b.com`, `b.com`."""
-    labels = domain.split(".")
-    return [".".join(labels[place:]) for place in range(max(1, len(labels) - 1))]
+    found = [domain]
+    while (rest := domain.partition(".")[2]) and "." in rest:
+        found.append(rest)
+        domain = rest
+    return found
 
 
 def emails_of(profile: Profile) -> list[str]:

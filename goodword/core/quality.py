@@ -51,7 +51,7 @@ class Reference(Struct, frozen=True):
                 return replace(
                     self, blocked_domains=black | added if is_black else black, allowed_domains=white if is_black else white | added
                 )
-            case "NORMALIZED_EMAIL":
+            case "NORMALIZED_EMAIL" if not entry.is_stored:
                 rest = {email: said for email, said in self.listed_emails.items() if email != value}
                 return replace(self, listed_emails={**rest, value: entry.filter_type} if is_listed else rest)
             case "BLOCKED_PERSON":

@@ -75,7 +75,12 @@ def sounds_like_coupons(site: str) -> bool:
 def is_coupon_site(site: str, more: Iterable[str] = (), allowed: Iterable[str] = ()) -> bool:
     """Whether clicks from a page are none that a friend was sent: a known coupon or advertising site, one of `more`, or one that calls
     itself so; never one of `allowed`."""
-    if not site or is_listed(site, allowed):
+    return bool(site) and _is_coupon_site(site, tuple(more), tuple(allowed))
+
+
+@lru_cache(maxsize=1_024)
+def _is_coupon_site(site: str, more: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
+    if is_listed(site, allowed):
         return False
     return is_listed(site) or is_listed(site, more) or sounds_like_coupons(site)
 

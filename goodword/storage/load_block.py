@@ -42,6 +42,8 @@ def _reference(store: Store, blocks: Blocks) -> Reference:
 def stored_value(store: Store, account: int, entry: BlockEntry) -> str:
     """An entry's value as it is stored: of what names somebody, the keyed hash."""
     match entry.list_type:
+        case _ if entry.is_stored:
+            return entry.value
         case "NORMALIZED_EMAIL":
             return store.sealer.hash(account, "n" + entry.value).hex()
         case "BLOCKED_PERSON":

@@ -51,8 +51,17 @@ class OldKeyStore(Exception):
 class Store:
     """Data as one process sees it. A readonly store reads beside a running server."""
 
-    def __init__(self, directory: Path, *, master: bytes | None = None, readonly: bool = False, keys_in: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        master: bytes | None = None,
+        readonly: bool = False,
+        keys_in: Path | None = None,
+        disposable_domains: frozenset[str] = frozenset(),
+    ) -> None:
         self.directory = directory
+        self.disposable_domains = disposable_domains
         self.readonly = readonly
         self._lock = -1
         path, keys_folder = directory / DATABASE_FILE, keys_in or directory
@@ -96,7 +105,6 @@ class Store:
         self.references: dict[int, Reference] = {}
         self.blocks: dict[int, list[BlockEntry]] = {}
         self.block_lists: dict[int, Blocks] = {}
-        self.disposable_domains: frozenset[str] = frozenset()
         self._open()
 
     def _open(self) -> None:

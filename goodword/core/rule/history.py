@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from goodword.core.money import Money, read_money
+from goodword.core.money import exponent
 from goodword.core.referral import Case
 from goodword.core.reward import Passed
 from goodword.core.rule.click import DAY_MS
@@ -106,10 +108,15 @@ def event_value(quality: Quality, case: Case, reference: Reference) -> Passed | 
         return unknown("event_value", "it carries no value")
     if step.server_amount is not None and amount > terms.times * step.server_amount:
         return objects(terms.action, "event_value", "a browser said a higher value than the server did")
-    most = read_money(terms.browser_max if step.from_browser else terms.max, currency)
-    if isinstance(most, Money) and amount > most.amount * _SMALL.get(currency, 1):
+    if amount > _most(terms.browser_max if step.from_browser else terms.max, currency):
         return objects(terms.action, "event_value", "the value is past belief")
     return passes("event_value")
+
+
+@lru_cache(maxsize=256)
+def _most(dollars: str, currency: str) -> int:
+    """About what an amount in dollars is in minor units of a currency."""
+    return int(Decimal(dollars).scaleb(exponent(currency))) * _SMALL.get(currency, 1)
 
 
 def advocate_outcomes(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001

@@ -70,14 +70,14 @@ def blocked_email_domains(quality: Quality, case: Case, reference: Reference) ->
         if email is None:
             continue
         found = found or side == "friend"
-        if reference.listed_emails.get(normalize(email)) == "WHITE":
+        if reference.listed_emails and reference.listed_emails.get(normalize(email)) == "WHITE":
             continue
         domains = domains_of(domain_of(email))
-        if any(each in reference.allowed_domains or each in terms.allowed for each in domains):
+        if not reference.allowed_domains.isdisjoint(domains) or (terms.allowed and not set(terms.allowed).isdisjoint(domains)):
             continue
-        if any(each in reference.blocked_domains or each in terms.domains for each in domains):
+        if not reference.blocked_domains.isdisjoint(domains) or (terms.domains and not set(terms.domains).isdisjoint(domains)):
             return objects(terms.action, "blocked_email_domains", f"the domain of the {side}'s e-mail is on the block list")
-        if terms.disposable and any(each in reference.disposable_domains for each in domains):
+        if terms.disposable and not reference.disposable_domains.isdisjoint(domains):
             return objects(terms.action, "blocked_email_domains", f"the {side}'s e-mail is of a provider of throw-away addresses")
     return passes("blocked_email_domains") if found else unknown("blocked_email_domains", "the friend's e-mail is not known")
 
