@@ -23,6 +23,7 @@ from goodword.storage.keys import parse_master
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
+from goodword.worker.reward import tend_rewards
 from goodword.worker.outgoing import Outgoing
 
 BACKLOG = 4_096
@@ -109,6 +110,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
     deliveries = Deliveries(engine, Outgoing(config.webhook_allow()))
     deliveries.start()
+    due = asyncio.create_task(tend_rewards(engine))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -121,6 +123,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
         await serving
     finally:
         house.cancel()
+        due.cancel()
         watch.cancel()
         await deliveries.close()
         door.close()
