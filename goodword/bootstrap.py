@@ -23,8 +23,8 @@ from goodword.storage.keys import parse_master
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
-from goodword.worker.reward import tend_rewards
 from goodword.worker.outgoing import Outgoing
+from goodword.worker.reward import tend_rewards
 
 BACKLOG = 4_096
 KEEP_ALIVE_S = 75
