@@ -19,6 +19,7 @@ import maxminddb
 
 from goodword import config
 from goodword.core.referral import Evidence
+from goodword.core.site import ad_mark
 from goodword.storage.store import Store
 
 TOKEN_BYTES = 8
@@ -55,6 +56,7 @@ class Edge:
         self.store = store
         self.proxies = proxies
         self.country = lru_cache(maxsize=16_384)(country)
+        self._address_of = lru_cache(maxsize=16_384)(self._find_address)
 
     @classmethod
     def of_settings(cls, store: Store) -> Edge:
@@ -66,10 +68,12 @@ class Edge:
 
         Empty when it is unknown. A loopback address is of this machine and says nothing of who asks.
         """
+        return self._address_of(peer, headers.get(b"x-forwarded-for"))
+
+    def _find_address(self, peer: str, forwarded: bytes | None) -> str:
         address = read_address(peer)
-        forwarded = headers.get(b"x-forwarded-for")
-        if address is None or (forwarded is not None and self._is_trusted(address)):
-            for hop in reversed((forwarded or b"").decode("latin-1").split(",")[-HOPS_MAX:]):
+        if forwarded is not None and (address is None or self._is_trusted(address)):
+            for hop in reversed(forwarded.decode("latin-1").split(",")[-HOPS_MAX:]):
                 before = read_address(hop)
                 if before is None:
                     break
@@ -86,31 +90,28 @@ class Edge:
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self.proxies)
 
-    def evidence(self, account: int, *, ip: str = "", agent: str = "", referrer: str = "", device: str = "", hint: str = "") -> Evidence:
-        """Evidence of what is known; `ip` in any spelling, `device` an anonymous id."""
-        address = read_address(ip)
-        if address is not None and address.is_loopback:
-            address = None
+    def evidence(
+        self, account: int, *, ip: str = "", agent: str = "", referrer: str = "", device: str = "", hint: str = "", page: str = ""
+    ) -> Evidence:
+        """Evidence of what is known; `ip` in any spelling, `device` an anonymous id, `page` an address that an ad may have marked."""
+        address, net = _place_of(ip)
         kind = kind_of(agent)
+        lists = self.store.block_lists.get(account)
         return Evidence(
-            self._token(account, "i", str(address or "")),
-            self._token(account, "n", net_of(address) if address is not None else ""),
+            self._token(account, "i", address),
+            self._token(account, "n", net),
             self._token(account, "g", agent[:AGENT_CHARS_MAX]),
-            self.country(str(address)) if address is not None else "",
+            self.country(address) if address else "",
             site_of(referrer),
             self._token(account, "d", device),
             kind != "person",
-            self.blocked(account, address, agent),
+            lists.of_device(address, agent) if lists is not None else "",
             hint or ("headless" if kind == "headless" else ""),
+            ad_mark(page) if page else "",
         )
 
     def _token(self, account: int, kind: str, text: str) -> str:
         return self.store.sealer.hash(account, kind + text)[:TOKEN_BYTES].hex() if text else ""
-
-    def blocked(self, account: int, address: Address | None, agent: str) -> str:
-        """The block list that holds an address or a user agent: CIDR, USER_AGENT or empty. What is on a white list is not blocked."""
-        lists = self.store.block_lists.get(account)
-        return lists.of_device(str(address or ""), agent) if lists is not None else ""
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
@@ -137,9 +138,18 @@ def read_address(text: str) -> Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=16_384)
+def _place_of(ip: str) -> tuple[str, str]:
+    """An address as it is always written, and its network; nothing of a loopback address, which is of this machine."""
+    address = read_address(ip) if ip else None
+    return ("", "") if address is None or address.is_loopback else (str(address), net_of(address))
+
+
 def net_of(address: Address) -> str:
     """The network that an address's neighbours share: /24, or /48 of IPv6."""
-    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
+    if isinstance(address, IPv4Address):
+        return str(address).rpartition(".")[0] + ".0/24"
+    return f"{IPv6Address(int(address) >> 80 << 80)}/48"
 
 
 @lru_cache(maxsize=16_384)

@@ -84,7 +84,8 @@ class Sharing:
             return self._preview(account, code, origin, address, now, ahead)
         hint = hint_of(headers)
         referrer = headers.get(b"referer", b"").decode("latin-1")
-        evidence = self.edge.evidence(account, ip=address, agent=agent, referrer=referrer, hint=hint)
+        page = scope["query_string"].decode("latin-1")
+        evidence = self.edge.evidence(account, ip=address, agent=agent, referrer=referrer, hint=hint, page=page)
         is_counted = not (evidence.is_bot or evidence.hint or evidence.blocked)
         click = Click(new_click_id(), now, ProfileId(0), "", "", code, evidence, is_counted)
         is_phone = is_mobile(headers)
@@ -208,7 +209,7 @@ def scale_of(query: bytes) -> int:
 def draw(link: str, kind: str, scale: int) -> bytes:
     """A QR code of a link, as `svg` or `png`; a seventh of it may be damaged."""
     out = io.BytesIO()
-    segno.make_qr(link, error="m").save(out, kind=kind, scale=scale)
+    segno.make_qr(link, error="m").save(out, kind=kind, scale=scale, light="#fff")
     return out.getvalue()
 
 

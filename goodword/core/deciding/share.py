@@ -86,6 +86,9 @@ def _click(command: c.RecordClick, facts: Facts, now: Millis) -> Decision:
         said.is_counted,
         known.clicks_by_ip.get(said.evidence.ip, 0),
     )
+    outcome = Outcome("done", profile_id=advocate.id, value=(click, shareable, live[1]))
+    if not known.endpoints:  # nobody to tell, and there are many clicks
+        return Decision(outcome, (click,))
     payload = {
         "click_id": click.id,
         "person_id": str(advocate.id),
@@ -95,8 +98,7 @@ def _click(command: c.RecordClick, facts: Facts, now: Millis) -> Decision:
         "is_counted": click.is_counted,
         "created_date": write_time(click.at),
     }
-    announced = Announcement("click.recorded", f"click-{click.id}", now, advocate.id, payload)
-    return Decision(Outcome("done", profile_id=advocate.id, value=(click, shareable, live[1])), (click, announced))
+    return Decision(outcome, (click, Announcement("click.recorded", f"click-{click.id}", now, advocate.id, payload)))
 
 
 def _put(command: c.PutShareable, facts: Facts, now: Millis) -> Decision:
