@@ -196,7 +196,7 @@ class Engine:
         store = self.store
         now = self.clock()
         self._latest = max(self._latest, now)
-        facts = store.load(commands)
+        facts = store.load(commands, now)
         arrival = store.last_arrival
         accounts = max(store.accounts, default=0)
         outcomes: list[Outcome] = []

@@ -126,6 +126,10 @@ class EndpointSaved(Struct, frozen=True):
     is_deleted: bool = False
 
 
+class ServerOutcomes(Struct, frozen=True):
+    """A server of the account said an outcome, for the first time."""
+
+
 class Redelivered(Struct, frozen=True):
     """Deliveries that are due again, from `at`."""
 
@@ -170,6 +174,7 @@ Record = (
     | Announcement
     | Attempt
     | Redelivered
+    | ServerOutcomes
 )
 
 

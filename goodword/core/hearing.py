@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from goodword.core.account import CONVERSION, REGISTRATION
 from goodword.core.attribution import touches_of, with_touches
-from goodword.core.decision import Claim, Record
+from goodword.core.decision import Claim, Record, ServerOutcomes
 from goodword.core.delivery import Announcement
 from goodword.core.event import FROM_BROWSER, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.facts import Facts
@@ -80,12 +80,20 @@ def hear(understood: Understood, profile: Profile, duplicate_of: EventRef | None
             records += settle(theirs, owner, facts, now, fresh)
     elif signals.kind == "step" and duplicate_of is None:
         journey = _stepped(understood, signals, profile, journey, facts, now, fresh)
+        if _is_first_of_server(understood, signals, facts):
+            facts.referrals.has_server_outcomes = True
+            records.append(ServerOutcomes())
     elif signals.kind == "step" and duplicate_of is not None:
         records += _confirm(understood, duplicate_of, profile, facts, now, fresh)
         journey = journey_of(profile, facts) if records else journey
     if journey == before and not (journey.touches or journey.steps):
         return records
     return records + settle(journey, profile, facts, now, fresh, place=len(records) and 200)
+
+
+def _is_first_of_server(understood: Understood, signals: Signals, facts: Facts) -> bool:
+    """Whether this is the first order that a server of the account says."""
+    return bool(signals.order) and not understood.flags & FROM_BROWSER and not facts.referrals.has_server_outcomes
 
 
 def _stepped(
@@ -144,7 +152,11 @@ def _confirm(understood: Understood, original: EventRef, profile: Profile, facts
     if owner is None:
         return []
     journey = journey_of(owner, facts)
-    steps = tuple(replace(step, from_browser=False) if step.arrival == original.arrival else step for step in journey.steps)
+    amount = understood.signals.amount if understood.signals is not None else None
+    steps = tuple(
+        replace(step, from_browser=False, server_amount=amount) if step.arrival == original.arrival and step.from_browser else step
+        for step in journey.steps
+    )
     if steps == journey.steps:
         return []
     journey = replace(journey, steps=steps)

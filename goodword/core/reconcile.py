@@ -38,13 +38,16 @@ def reconcile(docket: Docket) -> None:
 
 def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int]) -> None:
     """One reward of the campaign for one step."""
-    if not _is_on(terms, verdict) or verdict.quality != "HIGH" or verdict.review == "open":
+    if not _is_on(terms, verdict) or verdict.quality != "HIGH":
         return
     recipient = verdict.advocate if terms.to == "advocate" else docket.friend
     if (terms.to != "participant" and verdict.touch is None) or recipient is None:
         return
     same = [each for each in mine if _is_same(docket, each, terms, verdict)]
     live = [each for each in same if not each.is_gone]
+    if verdict.review == "open":
+        _hold(docket, live, kept)
+        return
     if any(each.id in kept for each in live) or any(each.is_gone and each.is_final for each in same):
         kept.update(each.id for each in live[:1] if not any(other.id in kept for other in live))
         return
@@ -65,6 +68,14 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
     else:
         kept.add(existing.id)
         _bring_up_to_date(docket, existing, terms, verdict, worth)
+
+
+def _hold(docket: Docket, live: list[Reward], kept: set[int]) -> None:
+    """The event waits for a person: what was earned before stays, and is not handed out until then."""
+    for reward in live[:1]:
+        kept.add(reward.id)
+        if reward.state == "EARNED" and reward.waiting == "pending":
+            docket.add(replace(reward, waiting="review", due_at=None, updated_at=docket.now))
 
 
 def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: Profile, existing: Reward | None) -> tuple[Passed, ...]:

@@ -227,6 +227,8 @@ class Standing(Struct, frozen=True, array_like=True):
     decided_at: Millis = 0
     counted_for: ProfileId | None = None
     """The advocate that the step was credited to, and counts for in Nth rules and limits."""
+    judged_for: ProfileId | None = None
+    """The advocate that the limits were judged for: another one is judged anew."""
     digest: int = 0
     """Of the judgement last written, so that what did not change is not written again."""
 

@@ -91,6 +91,13 @@ class ReferralFacts(Struct):
     pool_codes: dict[str, dict[str, tuple[int, int | None]]] = field(default_factory=dict)
     """Codes that a pool has: number, and the reward each was handed out for."""
     shares: dict[ProfileId, int] = field(default_factory=dict)
+    friends: dict[ProfileId, dict[ProfileId, tuple[str, ...]]] = field(default_factory=dict)
+    """Addresses of an advocate's latest friends."""
+    browsers_by_ip: dict[str, int] = field(default_factory=dict)
+    has_server_outcomes: bool = False
+    """Whether servers of the account say outcomes, so that one that only a browser said stands out."""
+    now: Millis = 0
+    """When the group is decided: what counts a period counts up to here."""
     clicks_by_ip: dict[str, int] = field(default_factory=dict)
 
     laid: set[int] = field(default_factory=set)

@@ -128,13 +128,15 @@ def _verdict(
     rules = judge_quality(document.quality, case, docket.known.reference)
     if touch is None:
         rules = tuple(each for each in rules if each.rule in PARTICIPANT_RULES)
+    if standing.judged_for not in (None, advocate.id if advocate is not None else None):
+        standing = replace(standing, limits=())
     settled = {each.rule: each for each in standing.limits}
     rules = tuple(settled.get(each.rule, each) if each.rule in STICKY else each for each in rules)
     amount, canceled = _net(docket, step)
     rules = (*rules, canceled)
     limits = tuple(each for each in rules if each.rule in STICKY)
     kept = tuple(each for each in standing.limits if each.rule not in STICKY)
-    standing = replace(standing, limits=(*limits, *kept))
+    standing = replace(standing, limits=(*limits, *kept), judged_for=advocate.id if advocate is not None else None)
     verdict = Verdict(step, kind, campaign, document, version, touch, advocate, rules, standing, amount=amount)
     failed = any(each.result == "FAIL" for each in rules)
     if standing.decision:
@@ -153,8 +155,16 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
     theirs = docket.known.journeys.get(advocate.id) if advocate is not None else None
     party = Party(advocate, theirs.sightings if theirs is not None else (), _barred_at(advocate)) if advocate is not None else None
     credited = docket.known.credited.get((advocate.id, document.program), {}) if advocate is not None else {}
-    today = step.at // DAY_MS
-    counts = Counts({days: sum(n for day, n in credited.items() if today - days < day <= today) for days in (1, 7, 30)})
+    known, today = docket.known, step.at // DAY_MS
+    days = {1, 7, 30, document.quality.advocate_outcomes.days}
+    ip = touch.evidence.ip if touch is not None else ""
+    counts = Counts(
+        {each: sum(n for day, n in credited.items() if today - each < day <= today) for each in sorted(days)},
+        shares=known.shares.get(advocate.id, 0) if advocate is not None else 0,
+        browsers_by_ip=max((known.browsers_by_ip.get(each, 0) for each in {ip, step.evidence.ip}), default=0),
+    )
+    friends = known.friends.get(advocate.id, {}) if advocate is not None else {}
+    own = docket.numbers(docket.friend.id)
     return Case(
         step,
         kind,
@@ -165,6 +175,9 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         counts,
         _ancestors(docket, advocate) if advocate is not None else (),
         docket.now,
+        others=tuple(email for number, emails in friends.items() if number not in own for email in emails),
+        outcomes=frozenset(name.casefold() for name in document.events.outcome),
+        has_server_outcomes=known.has_server_outcomes,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from goodword.storage.store import Store
 
 
-def load(store: Store, commands: Sequence[c.Command]) -> dict[int, Facts]:
+def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
     """The facts of a group, by account."""
     lookups: dict[int, Lookup] = {}
     for command in commands:
@@ -23,10 +23,10 @@ def load(store: Store, commands: Sequence[c.Command]) -> dict[int, Facts]:
         if lookup is None:
             lookup = lookups[command.account] = Lookup()
         ask(command, lookup)
-    return {account: _load(store, account, lookup, commands) for account, lookup in lookups.items()}
+    return {account: _load(store, account, lookup, commands, now) for account, lookup in lookups.items()}
 
 
-def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command]) -> Facts:
+def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], now: int) -> Facts:
     facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
     if lookup.message_ids:
         hashes = store.message_hashes(account, lookup.message_ids)
@@ -51,6 +51,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
+    facts.referrals.now = now
     load_referrals(store, account, lookup, commands, facts)
     return facts
 

@@ -20,6 +20,7 @@ from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
 from goodword.core.reward import Earning, Passed, Reward
 from goodword.storage.load_block import reference_for
+from goodword.storage.load_surroundings import load_surroundings
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -62,6 +63,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     asked = lookup.referrals
     if programs is not None:
         known.programs, known.campaigns = programs, programs.campaigns
+        known.has_server_outcomes = account in store.server_outcomes
     if known.endpoints:
         _load_announced(store, account, commands, facts)
     friends = set(asked.journeys)
@@ -78,11 +80,12 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
             grants += isinstance(command, c.GrantReward)
     if not (friends or erased or grants or _is_asked(asked)):
         return
-    loading = _Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
+    loading = Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
     loading.named(asked)
     loading.rewards_by_id(asked.rewards)
     loading.rewards_of_recipients(erased)
     loading.recipients()
+    friends |= {reward.journey_id for reward in known.rewards.values() if reward.waiting == "pending"}
     advocates = asked.advocates | loading.advocates | asked.journeys | hinted
     if friends or advocates:
         loading.people(friends, advocates)
@@ -110,7 +113,7 @@ def _is_asked(asked: ReferralLookup) -> bool:
     return any(getattr(asked, name) for name in asked.__struct_fields__)
 
 
-class _Loading:
+class Loading:
     """One account's part of a group."""
 
     def __init__(self, store: Store, account: int, facts: Facts, emails: set[str]) -> None:
@@ -121,12 +124,13 @@ class _Loading:
         self.known: ReferralFacts = facts.referrals
         self.advocates: set[ProfileId] = set()
         self.clicked: set[ProfileId] = set()
+        self.now = self.known.now
 
     def _by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
         digest = self.store.sealer.hash
         return {digest(self.account, kind + text): text for text in texts}
 
-    def _read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[tuple[Any, ...]]:
         """Rows joined with a list of keys: the list is `k.value`, its place the first `?`."""
         ordered = sorted(keys)
         database = self.store.database
@@ -141,7 +145,7 @@ class _Loading:
     def named(self, asked: ReferralLookup) -> None:
         """Clicks, codes, slots, coupons: whoever a message or a call names."""
         known, account = self.known, self.account
-        for id, at, advocate, program, campaign, counted, recent, evidence in self._read(
+        for id, at, advocate, program, campaign, counted, recent, evidence in self.read(
             "SELECT x.id, x.at, x.advocate_id, x.program, x.campaign_id, x.counted, x.recent, x.evidence FROM carray(?) k"
             " CROSS JOIN click x ON x.account_id = ? AND x.id = k.value",
             asked.clicks,
@@ -153,12 +157,17 @@ class _Loading:
         for text, use in self._coupon_uses(asked.coupons):
             known.coupons[text] = use
             self.advocates.update(number for number in (use.profile_id, use.other_id) if number is not None)
-        for ip, since in asked.click_ips.items():
-            rows = self.store.database.load(
-                "SELECT count(*) FROM (SELECT 1 FROM click WHERE account_id = ? AND ip = ? AND ip <> '' AND counted = 1 AND at > ? LIMIT ?)",
-                (account, ip, since - CLICKS_WITHIN_MS, CLICKS_COUNTED_MAX),
-            )
-            known.clicks_by_ip[ip] = next(iter(rows))[0]
+        if asked.click_ips:
+            since = min(asked.click_ips.values()) - CLICKS_WITHIN_MS
+            for ip, count in self.read(
+                "SELECT k.value, (SELECT count(*) FROM (SELECT 1 FROM click x WHERE x.account_id = ?2 AND x.ip = k.value AND x.ip <> ''"
+                " AND x.counted = 1 AND x.at > ?3 LIMIT ?4)) FROM carray(?1) k",
+                asked.click_ips,
+                account,
+                since,
+                CLICKS_COUNTED_MAX,
+            ):
+                known.clicks_by_ip[ip] = count
         for number, at in asked.shares_since.items():
             rows = self.store.database.load(
                 "SELECT coalesce(sum(max(recipients, 1)), 0) FROM share WHERE account_id = ? AND profile_id = ? AND at > ?",
@@ -170,7 +179,7 @@ class _Loading:
         codes = self._by_hash("k", asked.codes | asked.clicked)
         slots = {f"{profile}\0{program}\0{key}": (profile, program, key) for profile, program, key in asked.slots}
         hashed = self._by_hash("s", slots)
-        rows = self._read(
+        rows = self.read(
             "SELECT s.code, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.code = k.value",
             codes,
             self.account,
@@ -180,7 +189,7 @@ class _Loading:
             self.known.shareables[codes[code]] = found
             if found is not None:
                 (self.advocates if codes[code] in asked.codes else self.clicked).add(found.profile_id)
-        rows = self._read(
+        rows = self.read(
             "SELECT s.slot, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.slot = k.value",
             hashed,
             self.account,
@@ -204,7 +213,7 @@ class _Loading:
 
     def _coupon_uses(self, coupons: set[str]) -> Iterable[tuple[str, CouponUse]]:
         hashes = self._by_hash("q", coupons)
-        rows = self._read(
+        rows = self.read(
             "SELECT q.hash, r.id, r.profile_id, r.other_id, r.role, r.program, r.campaign_id FROM carray(?) k"
             " CROSS JOIN coupon q ON q.account_id = ?2 AND q.hash = k.value"
             " CROSS JOIN reward r ON r.account_id = ?2 AND r.id = q.reward_id",
@@ -217,16 +226,16 @@ class _Loading:
     def rewards_by_id(self, ids: set[int]) -> None:
         """Rewards that commands name."""
         sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
-        self._keep_rewards(self._read(sql, ids, self.account))
+        self._keep_rewards(self.read(sql, ids, self.account))
 
     def rewards_of_recipients(self, people: set[ProfileId]) -> None:
         """What people who are being deleted have not been given yet."""
-        numbers = {number for person in people for number in self._numbers(person)}
+        numbers = {number for person in people for number in self.numbers(person)}
         sql = (
             f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value"
             " AND r.state IN ('EARNED', 'FAILED')"
         )
-        self._keep_rewards(self._read(sql, numbers, self.account))
+        self._keep_rewards(self.read(sql, numbers, self.account))
 
     def recipients(self) -> None:
         """The profiles of those that the loaded rewards are for."""
@@ -238,7 +247,7 @@ class _Loading:
         for row in self.store.refreshed(rows):
             reward = read_reward(self.store, row)
             self.known.rewards[reward.id] = reward
-        for number, moves in self._read(
+        for number, moves in self.read(
             "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k"
             " CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value GROUP BY t.reward_id",
             {row[0] for row in rows},
@@ -253,7 +262,7 @@ class _Loading:
         merged = self.facts.merged
         friends = {merged.get(number, number) for number in friends}
         self.profiles(friends | {merged.get(number, number) for number in advocates})
-        everyone = {number for friend in friends for number in self._numbers(friend)}
+        everyone = {number for friend in friends for number in self.numbers(friend)}
         self.journeys(everyone)
         self._match_back(friends)
         named = advocates | {
@@ -268,13 +277,14 @@ class _Loading:
                 break
             asked |= named
             self.profiles(named)
-            self.journeys({number for advocate in named for number in self._numbers(advocate)})
+            self.journeys({number for advocate in named for number in self.numbers(advocate)})
             named = self._touched(named)
+        load_surroundings(self, friends)
         self._histories(friends)
         self._rewards_of(everyone)
         self._counters(asked)
 
-    def _numbers(self, number: ProfileId) -> tuple[ProfileId, ...]:
+    def numbers(self, number: ProfileId) -> tuple[ProfileId, ...]:
         """A profile's number and those of all that became part of it."""
         profile = self.facts.profiles.get(number)
         return (number, *profile.sources) if profile is not None else (number,)
@@ -287,7 +297,7 @@ class _Loading:
     def resolve(self, numbers: set[ProfileId]) -> None:
         """Learn which numbers became part of others."""
         unknown = numbers - self.facts.merged.keys() - self.facts.profiles.keys()
-        for source, target in self._read(
+        for source, target in self.read(
             "SELECT m.source, m.target FROM carray(?) k CROSS JOIN merged m ON m.account_id = ? AND m.source = k.value",
             unknown,
             self.account,
@@ -302,7 +312,7 @@ class _Loading:
 
     def journeys(self, numbers: set[ProfileId]) -> None:
         """Load journeys."""
-        rows = self._read(
+        rows = self.read(
             "SELECT j.profile_id, j.doc FROM carray(?) k CROSS JOIN journey j ON j.account_id = ? AND j.profile_id = k.value",
             numbers - self.known.journeys.keys(),
             self.account,
@@ -316,7 +326,7 @@ class _Loading:
         """Shares that the friends' addresses received: those of their profiles, and those their messages bring."""
         emails = {email for friend in friends if (profile := self.facts.profiles.get(friend)) for email in profile.emails}
         hashes = self._by_hash("e", emails | self.emails)
-        for email, share, advocate, program, campaign, at in self._read(
+        for email, share, advocate, program, campaign, at in self.read(
             "SELECT p.email, s.id, s.profile_id, s.program, s.campaign_id, s.at FROM carray(?) k"
             " CROSS JOIN share_recipient p ON p.account_id = ?2 AND p.email = k.value"
             " CROSS JOIN share s ON s.account_id = ?2 AND s.id = p.share_id",
@@ -332,16 +342,16 @@ class _Loading:
         new = {friend for friend in friends if friend in self.facts.profiles and friend not in self.known.journeys}
         if not new or not listened:
             return
-        home = {number: friend for friend in new for number in self._numbers(friend)}
+        home = {number: friend for friend in new for number in self.numbers(friend)}
         arrivals = {arrival: friend for number, friend in home.items() for arrival in self.store.people.waiting_of(number)}
-        for number, arrival in self._read(
+        for number, arrival in self.read(
             "SELECT p.profile_id, p.arrival FROM carray(?) k CROSS JOIN person_event p ON p.account_id = ? AND p.profile_id = k.value",
             home,
             self.account,
         ):
             arrivals[arrival] = home[number]
         found: dict[ProfileId, list[Step]] = {}
-        for arrival, hash16, name, at, received_at, flags, amount, currency in self._read(
+        for arrival, hash16, name, at, received_at, flags, amount, currency in self.read(
             "SELECT e.arrival, e.hash, e.name, e.at, e.received_at, e.flags, e.amount, e.currency FROM carray(?) k"
             " CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ? AND e.type = ? AND e.duplicate_of IS NULL",
             arrivals,
@@ -355,16 +365,16 @@ class _Loading:
 
     def _rewards_of(self, journeys: set[ProfileId]) -> None:
         sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.journey_id = k.value"
-        self._keep_rewards(self._read(sql, journeys, self.account))
+        self._keep_rewards(self.read(sql, journeys, self.account))
 
     def _counters(self, people: set[ProfileId]) -> None:
         """What limits, Nth rules and budgets count, where a campaign has such rules."""
         rewards = [reward for campaign in self.known.campaigns.values() for reward in campaign.document.rewards]
-        numbers = {number for person in people for number in self._numbers(person)}
-        home = {number: person for person in people for number in self._numbers(person)}
+        numbers = {number for person in people for number in self.numbers(person)}
+        home = {number: person for person in people for number in self.numbers(person)}
         if not self.known.campaigns:
             return
-        for advocate, program, day, count in self._read(
+        for advocate, program, day, count in self.read(
             "SELECT x.advocate_id, x.program, x.day, x.count FROM carray(?) k"
             " CROSS JOIN credited x ON x.account_id = ? AND x.advocate_id = k.value",
             numbers,
@@ -373,7 +383,7 @@ class _Loading:
             days = self.known.credited.setdefault((home[advocate], program), {})
             days[day] = days.get(day, 0) + count
         if any(reward.rules.limits or reward.rules.annual_value_max for reward in rewards):
-            for profile, program, name, unit, day, count, value in self._read(
+            for profile, program, name, unit, day, count, value in self.read(
                 "SELECT x.profile_id, x.program, x.name, x.unit, x.day, x.count, x.value FROM carray(?) k"
                 " CROSS JOIN earned x ON x.account_id = ? AND x.profile_id = k.value",
                 numbers,
@@ -383,7 +393,7 @@ class _Loading:
                 self.known.earned.setdefault(home[profile], []).append(earning)
         if any(reward.rules.nth or reward.rules.milestones for reward in rewards):
             sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value AND r.nth > 0"
-            self._keep_rewards(self._read(sql, numbers, self.account))
+            self._keep_rewards(self.read(sql, numbers, self.account))
         if any(campaign.document.budgets for campaign in self.known.campaigns.values()):
             for campaign_id, unit, day, count, value in self.store.database.load(
                 "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
@@ -409,7 +419,7 @@ class _Loading:
             known.free[name] = [(number, sealer.open_body(sealer.account_secret, code).decode()) for number, code in rows]
         for name, codes in asked.pool_codes.items():
             hashes = self._by_hash("q", {code.casefold() for code in codes})
-            held = self._read(
+            held = self.read(
                 "SELECT q.hash, q.id, q.reward_id FROM carray(?) k"
                 " CROSS JOIN coupon q ON q.account_id = ? AND q.supplier_id = ? AND q.hash = k.value",
                 hashes,

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Version
-from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered
+from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered, ServerOutcomes
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
@@ -163,6 +163,8 @@ class ReferralSaving:
                 self.last["supplier"][account, supplier.id] = (at, at, encode(supplier).decode())
             case EndpointSaved():
                 self.deliveries.take(account, record, 0)
+            case ServerOutcomes():
+                self.rows["server_outcomes"].append((f"server_outcomes {account}",))
             case _:
                 raise TypeError(type(record).__name__)
 
@@ -244,6 +246,7 @@ _SUMS = {
     "balance": _sum("balance", "account_id profile_id unit", "amount"),
 }
 _ROWS = {
+    "server_outcomes": "INSERT OR REPLACE INTO meta VALUES (?, '1')",
     "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
     "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?)",

@@ -97,6 +97,7 @@ class Store:
         self.keys_by_id: dict[str, Key] = {}
         self.keys_by_hash: dict[bytes, Key] = {}
         self.programs: dict[int, Programs] = {}
+        self.server_outcomes: set[int] = set()
         self.suppliers: dict[int, dict[str, Supplier]] = {}
         self.endpoints: dict[int, dict[str, Endpoint]] = {}
         self.health: dict[int, dict[str, Health]] = {}
@@ -224,10 +225,10 @@ class Store:
         """The reserved number was used."""
         self._reserved = None
 
-    def load(self, commands: Sequence[c.Command]) -> dict[int, Facts]:
-        """What a group of commands needs to know."""
+    def load(self, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
+        """What a group of commands needs to know, which is decided `now`."""
         self._memo.clear()  # what a group that failed left behind goes too
-        return load(self, commands)
+        return load(self, commands, now)
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
         """Write a group's records (account, records, place in the log) and commit: returns when they are durable. On an error nothing is

@@ -12,6 +12,7 @@ from goodword.core.decision import Decision, Outcome, Record
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.fulfilment import Moving, advance
+from goodword.core.hearing import rejudged
 from goodword.core.money import read_currency
 from goodword.core.reward import (
     COUPONS_PER_COMMAND,
@@ -230,6 +231,10 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
         return []
     if reward.expires_at is not None and reward.expires_at <= now:
         return _expire(moving)
+    if reward.state == "EARNED" and reward.waiting == "pending" and reward.due_at is not None and reward.due_at <= now:
+        judged = _judge_again(reward, facts, now, fresh)
+        if judged is not None:
+            return judged
     if reward.state == "EARNED" and reward.waiting != "review" and (reward.due_at is None or reward.due_at <= now):
         return _release(moving) if reward.due_at is not None or not reward.waiting else []
     if reward.state == "FAILED" and _can_be_tried(moving):
@@ -237,6 +242,16 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
         moving.fulfil()
         return moving.done()
     return []
+
+
+def _judge_again(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Record] | None:
+    """What the wait was for is decided by the judge, who may have learned more since. None where nothing is left to judge."""
+    friend = facts.profile(reward.journey_id)
+    if friend is None or not reward.cause:
+        return None
+    records = rejudged(friend, facts, now, fresh)
+    settled = [each for each in records if isinstance(each, Reward) and each.id == reward.id]
+    return records if settled and (settled[-1].waiting != "pending" or settled[-1].state != "EARNED") else None
 
 
 def _expire(moving: Moving) -> list[Record]:
