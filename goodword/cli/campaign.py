@@ -27,6 +27,7 @@ AUTHOR = "command line"
 cli.command("template")(draft.template)
 cli.command("validate")(draft.validate)
 cli.command("diff")(draft.diff)
+cli.command("dry-run")(draft.dry_run)
 cli.command("schema")(draft.print_schema)
 
 

@@ -8,17 +8,22 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
+from rich.table import Table
 
 from goodword.cli.connection import AccountId, Data, account_in, fail, failing_clearly, folder, reader_of
+from goodword.cli.progress import progress, table_console
 from goodword.core.campaign import Campaign, Document
 from goodword.core.campaign_check import Known
 from goodword.core.campaign_diff import Change
 from goodword.core.campaign_diff import diff as differences
 from goodword.core.campaign_schema import Problem, nearest, schema
+from goodword.core.money import write_money
+from goodword.core.rehearsal import as_json as as_json_of
 from goodword.document import template as templates
 from goodword.document.text import Checked, examine, with_line
 from goodword.engine import wall_clock_ms
 from goodword.storage.query import campaign as campaigns
+from goodword.storage.query.rehearsal import rehearse
 from goodword.storage.store import Missing, Store
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A campaign's document, YAML or JSON; - is standard input.")]
@@ -165,6 +170,41 @@ def diff(
         typer.echo(line_of(change))
     if not changes:
         typer.echo("They say the same.", err=True)
+
+
+def dry_run(
+    file: File,
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="Events of the last so many days.")] = 30,
+    account: AccountId = "default",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the events of the last days by a draft and show what it would have earned people and cost; nothing is saved."""
+    now = wall_clock_ms()
+    with failing_clearly(), reader_of(folder(data)) as store:
+        number = account_in(store, account).number
+        document = document_of(file, campaigns.known(store, number))
+        with progress("judging") as report:
+            found = as_json_of(rehearse(store, number, document, days, now, report), document, days)
+    for line in found["rewards"]:
+        line["value"] = write_money(line["value"], line["unit"])
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    typer.echo(
+        f"{found['campaign_id']}, last {days} days: {found['events']} events of {found['people']} people. {found['credited']} credited to"
+        f" {found['advocates']} advocates; {found['good']} good, {found['for_review']} for review."
+    )
+    earned = Table("reward", "to", "count", "people", "worth in all", "not given yet", box=None)
+    for each in found["rewards"]:
+        worth = f"{each['value']} {each['unit']}"
+        earned.add_row(each["name"], each["to"], str(each["count"]), str(each["people"]), worth, str(each["waiting"]))
+    refused = Table("refused by", "events", "last because", box=None)
+    for each in found["refused"]:
+        refused.add_row(each["rule"], str(each["events"]), each["why"])
+    for table in (earned, refused):
+        if table.row_count:
+            table_console().print(table)
 
 
 def line_of(change: Change) -> str:
