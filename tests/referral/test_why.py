@@ -164,6 +164,13 @@ def test_a_reward_s_own_rule_says_why_it_was_not_earned(town: Town) -> None:
     assert "version 2" in story.summary
 
 
+def test_what_a_person_wrote_when_taking_a_reward_back_is_told(town: Town) -> None:
+    refer(town)
+    reward = next(each for each in town.rewards() if each.role == "friend")
+    town.engine.execute([c.MoveReward(1, reward.id, ("REVOKED",), "paid twice by mistake", "mara")])
+    assert "was taken back by mara: paid twice by mistake." in said(of_person(town, "ben"), "reward")
+
+
 # -- why nothing happened --------------------------------------------------------------------------------------------------------------
 
 

@@ -160,10 +160,10 @@ async def rejudge(call: Call) -> RejudgedAnswer:
 _WORDS = {"arrival": "The event's place in the log, as the queue has it.", "campaign_id": "The campaign that judged it."}
 _ONE = (
     "Forces it, whatever the rules say; a canceled order stays without reward. The same decision again changes nothing, the other one"
-    " replaces it. `review_not_found`; `missing_note`: a decision needs a note; `campaign_stopped`: nothing is decided in a stopped or"
-    " archived campaign."
+    " replaces it. `review_not_found`; `missing_note`: a decision needs a note; `missing_name`: and a name, of 200 characters at most;"
+    " `campaign_stopped`: nothing is decided in a stopped or archived campaign."
 )
-_MANY = f"At most {ITEMS_MAX} items; each is answered by itself, in the order asked. `missing_note`."
+_MANY = f"At most {ITEMS_MAX} items; each is answered by itself, in the order asked. `missing_note`, `missing_name`."
 
 ENDPOINTS: list[Endpoint] = [
     endpoint(

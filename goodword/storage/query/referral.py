@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
+from goodword.core import hearing
+from goodword.core.facts import Facts
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Judgement, Relationship, Shareable
+from goodword.core.referral_facts import ReferralFacts
 from goodword.core.reward import Passed, Reward, Transition
 from goodword.core.times import FOREVER, Millis
 from goodword.storage.load_referral import REWARD, read_reward
@@ -34,6 +36,7 @@ _journey = msgspec.json.Decoder(Journey).decode
 _shareable = msgspec.json.Decoder(Shareable).decode
 _evidence = msgspec.json.Decoder(Evidence).decode
 _rules = msgspec.json.Decoder(tuple[Passed, ...]).decode
+_detail = msgspec.json.Decoder(dict[str, Any]).decode
 _RELATIONSHIP = (
     "r.friend_id, r.program, r.advocate_id, r.campaign_id, r.reason, r.at, r.updated_at, r.cause, r.displaced_at"  # as the struct has them
 )
@@ -79,8 +82,8 @@ def numbers_of(profile: Profile) -> tuple[ProfileId, ...]:
 
 
 def relationships(store: Store, account: int, profile: Profile, wanted: RelationshipFilter) -> Iterator[Related]:
-    """A person's relationships, newest first; of each other person the latest only, unless duplicates are asked for."""
-    seen: set[str] = set()
+    """A person's relationships, newest first; of each other person the latest only (in each role), unless duplicates are asked for."""
+    seen: set[tuple[MyRole, str]] = set()
     rows = _relationship_rows(store, account, profile, wanted)
     while chunk := list(islice(rows, CHUNK)):
         others = people.find_many(store, account, [_other(row, role) for role, row in chunk])
@@ -93,9 +96,9 @@ def relationships(store: Store, account: int, profile: Profile, wanted: Relation
             if wanted.excludes_anonymous and (other is None or not other.is_known):
                 continue
             identity = (other.email if other is not None else None) or str(other_id)
-            if not wanted.includes_duplicates and identity in seen:
+            if not wanted.includes_duplicates and (role, identity) in seen:
                 continue
-            seen.add(identity)
+            seen.add((role, identity))
             yield Related(row, role, other_id, other)
 
 
@@ -134,6 +137,12 @@ def friends_of(store: Store, account: int, number: int) -> Iterator[Relationship
         if len(rows) < CHUNK:
             return
         place = (rows[-1].updated_at, rows[-1].friend_id, rows[-1].program)
+
+
+def latest_friends(store: Store, account: int, profile: Profile, limit: int) -> list[Relationship]:
+    """An advocate's latest relationships, whichever of their numbers they are with."""
+    streams = (friends_of(store, account, number) for number in numbers_of(profile))
+    return list(islice(heapq.merge(*streams, key=_age), limit))
 
 
 def count_friends(store: Store, account: int, profile: Profile) -> tuple[Counted, int]:
@@ -205,23 +214,10 @@ def _campaign_of(store: Store, account: int, program: str, at: Millis) -> str:
 
 
 def journey_of(store: Store, account: int, profile: Profile) -> Journey | None:
-    """A person's journey, with what journeys of merged profiles still hold."""
-    found = list(journeys_of(store, account, numbers_of(profile)).values())
-    if not found:
-        return None
-    whole = found[0]
-    for more in found[1:]:
-        touches = {(touch.reason, touch.ref): touch for touch in (*more.touches, *whole.touches)}
-        steps = {step.message_id: step for step in (*more.steps, *whole.steps)}
-        cancellations = {each.message_id: each for each in (*more.cancellations, *whole.cancellations)}
-        whole = replace(
-            whole,
-            touches=tuple(sorted(touches.values(), key=lambda touch: (touch.at, touch.reason, touch.ref))),
-            steps=tuple(sorted(steps.values(), key=lambda step: (step.at, step.arrival))),
-            standings={**more.standings, **whole.standings},
-            cancellations=tuple(sorted(cancellations.values(), key=lambda each: each.at)),
-        )
-    return replace(whole, profile_id=profile.id)
+    """A person's journey, joined with those of merged profiles as judging them would."""
+    found = journeys_of(store, account, numbers_of(profile))
+    facts = Facts(referrals=ReferralFacts(journeys={ProfileId(number): journey for number, journey in found.items()}))
+    return hearing.journey_of(profile, facts) if found else None
 
 
 def journeys_of(store: Store, account: int, numbers: Iterable[int]) -> dict[int, Journey]:
@@ -332,13 +328,16 @@ def rewards_of(store: Store, account: int, profile: Profile, limit: int) -> list
 
 
 def transitions(store: Store, account: int, rewards: Iterable[Reward]) -> dict[int, list[Transition]]:
-    """The moves of rewards, in order; without their sealed details."""
+    """The moves of rewards, in order. What a person wrote with one is sealed with the recipient's key, and gone with it."""
     numbers = {reward.id: reward.profile_id for reward in rewards}
     found: dict[int, list[Transition]] = {number: [] for number in numbers}
-    for number, seq, at, before, after, success, message, by, cause in store.database.read(
-        "SELECT t.reward_id, t.seq, t.at, t.before, t.after, t.success, t.message, t.by, t.cause FROM carray(?) k"
+    for number, seq, at, before, after, success, message, by, cause, sealed in store.database.read(
+        "SELECT t.reward_id, t.seq, t.at, t.before, t.after, t.success, t.message, t.by, t.cause, t.detail FROM carray(?) k"
         " CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value ORDER BY t.reward_id, t.seq",
         (store.database.ints(sorted(numbers)), account),
     ):
-        found[number].append(Transition(number, numbers[number], seq, at, before, after, bool(success), message, by, cause))
+        key = store.keys.key(numbers[number]) if sealed and not message else None
+        written = _detail(store.sealer.open_body(key, sealed)).get("message", "") if key is not None else ""
+        said = message or str(written)
+        found[number].append(Transition(number, numbers[number], seq, at, before, after, bool(success), said, by, cause))
     return found

@@ -147,7 +147,7 @@ class _Telling:
         self.moves = rows.transitions(store, account, self.rewards)
         self.friends: list[Relationship] = []
         if arrival is None:
-            self.friends = list(islice(self._friends(), FRIENDS_MAX))
+            self.friends = rows.latest_friends(store, account, profile, FRIENDS_MAX)
         self.people = self._people()
         self.moments: list[Moment] = []
 
@@ -173,10 +173,6 @@ class _Telling:
             return [reward for reward in found if reward.cause == self.arrival]
         self.is_cut |= len(found) > REWARDS_MAX
         return found[:REWARDS_MAX]
-
-    def _friends(self) -> Any:
-        for number in rows.numbers_of(self.profile):
-            yield from rows.friends_of(self.store, self.account, number)
 
     def _people(self) -> People:
         numbers = {touch.advocate_id for touch in self.journey.touches}
