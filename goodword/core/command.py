@@ -201,13 +201,15 @@ class PutSupplier(Struct, frozen=True, tag=True, tag_field="command"):
 
 
 class AddCoupons(Struct, frozen=True, tag=True, tag_field="command"):
-    """Add codes to a supplier's pool: a part of an upload. Codes the pool has already are refused, and answered by place."""
+    """Add codes to a supplier's pool: a part of an upload. Codes the pool has already are refused, and answered by place. `refused` counts
+    rows of the upload that are no codes, for the record."""
 
     account: int
     supplier: str
     upload_id: int
     codes: tuple[str, ...]
     by: str = ""
+    refused: int = 0
 
 
 class RemoveCoupons(Struct, frozen=True, tag=True, tag_field="command"):

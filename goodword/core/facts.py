@@ -122,10 +122,10 @@ def ask(command: c.Command, lookup: Lookup) -> None:
             lookup.referrals.pool_codes.setdefault(supplier, set()).update(codes)
         case c.MoveReward(reward_id=reward_id) | c.TendReward(reward_id=reward_id) | c.SetRewardExpiry(reward_id=reward_id):
             lookup.referrals.rewards.add(reward_id)
-        case c.GrantReward(profile_id=profile_id, other_id=other_id):
-            lookup.profile_ids.add(profile_id)
-            if other_id is not None:
-                lookup.profile_ids.add(other_id)
+        case c.GrantReward(profile_id=profile_id, other_id=other_id, supplier=supplier):
+            lookup.profile_ids.update(number for number in (profile_id, other_id) if number is not None)
+            if supplier:
+                lookup.referrals.pools.setdefault(supplier, 0)
         case c.Review(profile_id=profile_id) | c.Rejudge(profile_id=profile_id):
             lookup.profile_ids.add(profile_id)
             lookup.referrals.journeys.add(profile_id)

@@ -403,13 +403,11 @@ class Loading:
     def pools(self, asked: ReferralLookup, grants: int) -> None:
         """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
         known, database, sealer = self.known, self.store.database, self.store.sealer
-        wanted = dict(asked.pools)
         names = {reward.supplier for campaign in known.campaigns.values() for reward in campaign.document.rewards}
-        names |= {reward.supplier for reward in known.rewards.values()}
-        for name in names:
-            supplier = known.suppliers.get(name)
-            if supplier is not None and supplier.type == "COUPON_POOL":
-                wanted.setdefault(name, 16 + 2 * len(known.journeys) + len(known.rewards) + grants)
+        names |= {reward.supplier for reward in known.rewards.values()} | asked.pools.keys()
+        likely = 16 + 2 * len(known.journeys) + len(known.rewards) + grants
+        suppliers = [known.suppliers[name] for name in names if name in known.suppliers]
+        wanted = {each.id: likely + asked.pools.get(each.id, 0) for each in suppliers if each.type == "COUPON_POOL"}
         for name, count in wanted.items():
             rows = database.load(
                 "SELECT id, code FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL ORDER BY id LIMIT ?",

@@ -265,14 +265,18 @@ class _Uploading:
         self.problems: list[Problem] = []
 
     async def take(self, body: bytes) -> UploadAnswer:
+        """Load what is right, name what is wrong."""
+        unread = 0
         for count, (number, code, why) in enumerate(read_rows(split_lines(body))):
             if why:
+                unread += 1
                 self._refuse(number, why)
             elif self.window.add(number, code):
                 await self._send()
             if count % ROWS_A_PASS == 0:
                 await asyncio.sleep(0)
         await self._send()
+        await self._add((), unread)
         self.problems.sort(key=lambda problem: problem.row)
         return UploadAnswer(str(self.operation), self.added, self.refused, self.problems)
 
@@ -283,13 +287,14 @@ class _Uploading:
 
     async def _send(self) -> None:
         for chunk in self.window.chunks(CHUNK):
-            codes = tuple(code for _, code in chunk)
-            outcome = await _patiently(
-                self.call, c.AddCoupons(self.call.account, self.supplier.id, self.operation, codes, self.call.key.name)
-            )
+            outcome = await self._add(tuple(code for _, code in chunk), 0)
             self.added += outcome["added"]
             for place, why in outcome["refused"]:
                 self._refuse(chunk[place][0], why)
+
+    async def _add(self, codes: tuple[str, ...], refused: int) -> Any:
+        call = self.call
+        return await _patiently(call, c.AddCoupons(call.account, self.supplier.id, self.operation, codes, call.key.name, refused))
 
 
 async def _patiently(call: Call, command: c.Command) -> Any:

@@ -130,7 +130,7 @@ def _add_coupons(command: c.AddCoupons, facts: Facts, now: Millis, fresh: Fresh)
             continue
         seen.add(folded)
         records.append(CouponAdded(first + place, pool.id, command.upload_id, code))
-    records.append(CouponUpload(command.upload_id, pool.id, now, "ADD", len(seen), len(refused), command.by))
+    records.append(CouponUpload(command.upload_id, pool.id, now, "ADD", len(seen), len(refused) + command.refused, command.by))
     return _done(records, {"added": len(seen), "refused": refused})
 
 
@@ -163,6 +163,8 @@ def _remove_coupons(command: c.RemoveCoupons, facts: Facts, now: Millis) -> Deci
 def _move(command: c.MoveReward, reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
     moving = Moving(reward, facts, now, fresh, 0)
     detail = {name: value for name, value in command.detail.items() if value not in (None, "")}
+    if len(command.states) > 1 and command.states[-1] == reward.state and all(_is_same(reward, state, detail) for state in command.states):
+        return _done([], reward.id)
     for state in command.states:
         current = moving.reward
         if not command.is_success:
@@ -179,12 +181,20 @@ def _move(command: c.MoveReward, reward: Reward, facts: Facts, now: Millis, fres
     return _done(moving.done() if moving.records else [], reward.id)
 
 
+_PARTNER_IDS = {"FULFILLED": "partner_reward_id", "SENT": "partner_reward_sent_id", "REDEEMED": "partner_reward_redeem_id"}
+
+
 def _is_repeat(reward: Reward, state: RewardState, detail: dict[str, Any]) -> bool:
-    """The same move said again: with the same id of the partner's, or with none. A reward may be sent again, under another id or none."""
-    name = {"FULFILLED": "partner_reward_id", "SENT": "partner_reward_sent_id", "REDEEMED": "partner_reward_redeem_id"}.get(state, "")
+    """The move a reward is at, said again. It may be sent again, under another id or none; and EARNED is no move but a retry."""
+    if state == "SENT" and detail.get(_PARTNER_IDS[state]) is None:
+        return False
+    return state != "EARNED" and _is_same(reward, state, detail)
+
+
+def _is_same(reward: Reward, state: RewardState, detail: dict[str, Any]) -> bool:
+    """Whether a move carries the id of the partner's that the reward has of that move, or none."""
+    name = _PARTNER_IDS.get(state, "")
     said = detail.get(name)
-    if state == "SENT":
-        return said is not None and said == reward.secret.get(name)
     return said is None or said == reward.secret.get(name)
 
 
