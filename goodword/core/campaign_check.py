@@ -15,6 +15,7 @@ from goodword.core.campaign import Attribution, Budget, Document, Listens, Sched
 from goodword.core.campaign_schema import PROBLEMS_MAX, Problem, nearest
 from goodword.core.currency import CURRENCIES, OTHER_UNITS, UNITS
 from goodword.core.money import AMOUNT_MAX, exponent
+from goodword.core.quality import Quality
 from goodword.core.reward import BUILT_IN, TRANSITIONS, Check, RewardRules, RewardTerms, Supplier
 from goodword.core.times import read_time
 
@@ -69,6 +70,7 @@ def _problems(document: Document, known: Known) -> Problems:
     yield from _events(document.events)
     yield from _keys(document.events, known.settings)
     yield from _attribution(document.attribution)
+    yield from _quality(document.quality)
     if document.share is not None:
         yield from _share(document.share)
     elif any(reward.to != "participant" for reward in document.rewards):
@@ -218,6 +220,18 @@ def _attribution(attribution: Attribution) -> Problems:
             "attribution.reasons", "are none: no referral would ever count", "Name a reason, or leave the line out for all of them."
         )
     yield from _unique_in("attribution.reasons", attribution.reasons)
+
+
+def _quality(quality: Quality) -> Problems:
+    """What no bound of a single parameter can say."""
+    if quality.permitted_countries.action != "off" and not quality.permitted_countries.countries:
+        yield Problem(
+            "quality.permitted_countries.countries", "are none, so everybody would be refused", "Name them, or set action to off."
+        )
+    if quality.specified_participant.action != "off" and not quality.specified_participant.name:
+        yield Problem("quality.specified_participant.name", "is missing", "Name the parameter, or set action to off.")
+    if quality.share_count.min > quality.share_count.max:
+        yield Problem("quality.share_count.min", "is more than max", "Make min the smaller one.")
 
 
 def _unique_in(path: str, names: Sequence[str]) -> Problems:

@@ -90,7 +90,7 @@ def _or_number(said: dict[str, Any]) -> dict[str, Any]:
     kinds = [each.get("type") for each in said.get("anyOf", [said])]
     if "string" not in kinds:
         return said
-    return {"type": [*kinds[:1], "number", *kinds[1:]], "default": said.get("default")}
+    return {**said, "type": ["string", "number"]} if len(kinds) == 1 else {"type": ["string", "number", "null"], "default": None}
 
 
 def resolve(said: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,11 +132,29 @@ def _fit(value: Any, said: Mapping[str, Any], path: str, problems: list[Problem]
         chosen = next(each for each in options if each.get("type") == "array")
         return [_fit(each, chosen["items"], f"{path}[{index}]", problems) for index, each in enumerate(value)]
     elif kind in ("integer", "number") and {"string", "number"} <= set(kinds):
+        problems += _out_of_bounds(str(value), options, path)
         return str(value)
     elif kind not in kinds and not (kind == "integer" and "number" in kinds):
         fix = "Put it in quotes." if "string" in kinds and kind in ("integer", "number", "boolean") else f"Write {_wanted(options)} here."
         problems.append(Problem(path, f"must be {_wanted(options)}, not {_NAMES[kind]}", fix))
+    else:
+        problems += _out_of_bounds(value, options, path)
     return value
+
+
+def _out_of_bounds(value: Any, options: Sequence[Mapping[str, Any]], path: str) -> list[Problem]:
+    """What a type's own bounds say of a value of the right kind."""
+    for each in options:
+        if isinstance(value, str):
+            if "pattern" in each and not re.search(each["pattern"], value):
+                return [Problem(path, "is not written as it should be", f"It has to match {each['pattern']}")]
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            least, most, above = each.get("minimum"), each.get("maximum"), each.get("exclusiveMinimum")
+            if not ((least is None or value >= least) and (above is None or value > above) and (most is None or value <= most)):
+                words = [f"at least {least}"] * (least is not None) + [f"more than {above}"] * (above is not None)
+                words += [f"at most {most}"] * (most is not None)
+                return [Problem(path, f"must be {' and '.join(words)}", "Write such a number.")]
+    return []
 
 
 def _fit_object(value: Mapping[Any, Any], said: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
