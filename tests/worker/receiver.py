@@ -121,7 +121,8 @@ class Receiver:
             status = int(number)
         if status is not None:
             more = "retry-after: 4\r\n" if status == 429 else ""
-            writer.write(f"HTTP/1.1 {status} Said\r\n{more}content-length: 4\r\n\r\nsaid".encode())
+            body = "" if status == 204 else "content-length: 4\r\n\r\nsaid"
+            writer.write(f"HTTP/1.1 {status} Said\r\n{more}{body or chr(13) + chr(10)}".encode())
         elif kind == "hang":
             await asyncio.sleep(3600)
         elif kind == "gigabyte":
