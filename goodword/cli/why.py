@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from goodword.cli.account import Json
@@ -17,7 +17,7 @@ from goodword.engine import wall_clock_ms
 from goodword.storage.query import why as stories
 from goodword.storage.query.moment import Moment, clock
 
-MARKS = {"PASS": "passed", "FAIL": "FAILED", "UNKNOWN": "cannot be told", "WAIT": "waits", "REVIEW": "needs a person"}
+MARKS = {"FAIL": "FAILED", "UNKNOWN": "cannot be told", "WAIT": "waits", "REVIEW": "needs a person"}
 
 
 def why(
@@ -65,7 +65,17 @@ def show(story: stories.Story, console: Console) -> None:
 
 def _show_moment(moment: Moment, console: Console) -> None:
     console.print(Text(f"{clock(moment.at)}  ", style="dim").append(moment.why, style=""), soft_wrap=True)
-    for rule in moment.data.get("rules", ()):
-        until = f" until {rule['until']}" if "until" in rule else ""
-        said = f"{rule['rule']}: {MARKS[rule['result']]}{until}{', ' + rule['why'] if rule['why'] else ''}"
-        console.print(Padding(Text(said), (0, 0, 0, 22)), soft_wrap=True)
+    for line in rule_lines(moment.data.get("rules", ())):
+        console.print(Text(f"{'':22}{line}", style="dim"), soft_wrap=True)
+
+
+def rule_lines(rules: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Verdicts a line each, what matters first; those that passed share a line."""
+    for result in ("FAIL", "REVIEW", "WAIT", "UNKNOWN"):
+        for rule in rules:
+            if rule["result"] == result:
+                until = f" until {rule['until']}" if "until" in rule else ""
+                yield f"{rule['rule'].replace('_', ' ')}: {MARKS[result]}{until}{', ' + rule['why'] if rule['why'] else ''}"
+    passed = [rule["rule"].replace("_", " ") + (f" ({rule['why']})" if rule["why"] else "") for rule in rules if rule["result"] == "PASS"]
+    if passed:
+        yield f"passed: {', '.join(passed)}"

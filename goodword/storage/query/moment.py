@@ -249,14 +249,6 @@ def _standing(campaign: Campaign, at: Millis) -> str:
 # -- how it was judged -------------------------------------------------------------------------------------------------------------
 
 
-def rule_words(rule: Passed) -> str:
-    """A verdict in words; the rule's own where it has any."""
-    name = rule.rule.replace("_", " ")
-    said = {"PASS": "passed", "FAIL": "failed", "UNKNOWN": "cannot be told", "WAIT": "waits", "REVIEW": "needs a person"}[rule.result]
-    until = f" (until {clock(rule.until)})" if rule.until else ""
-    return f"{name}: {said}{until}{', ' + rule.why if rule.why else ''}"
-
-
 def rules_as_data(rules: Iterable[Passed]) -> list[dict[str, Any]]:
     """Verdicts for programs."""
     return [
@@ -338,7 +330,9 @@ def waiting(reward: Reward) -> str:
         return "It is still owed, and can be tried again."
     if reward.state != "EARNED":
         return ""
-    held = next((f": {each.why}" for each in reward.rules if each.result == "WAIT" and each.why and each.until == reward.due_at), "")
+    held = next(
+        (f", because {each.why}" for each in reward.rules if each.result == "WAIT" and each.why and each.until == reward.due_at), ""
+    )
     match reward.waiting:
         case "pending":
             return f"It waits until {clock(reward.due_at or 0)}{held or ', the end of its pending period'}."
