@@ -156,7 +156,20 @@ def print_report(report: Report) -> None:
         + ", ".join(f"{count} {reason}" for reason, count in sorted(found.reasons.items())),
         highlight=False,
     )
-    columns = ("row", "cheat", "caught", "missed", "lost", "honest twin", "paid", "waiting", "refused", "withheld", "")
+    columns = (
+        "row",
+        "cheat",
+        "caught",
+        "missed",
+        "lost",
+        "honest twin",
+        "paid",
+        "waiting",
+        "refused",
+        "withheld",
+        "",
+        "what spoke against the cheats",
+    )
     table = Table(*columns, box=None, pad_edge=False)
     for row in report.rows:
         if not (row.cheats or row.honest):
@@ -165,9 +178,10 @@ def print_report(report: Report) -> None:
         table.add_row(
             str(row.row) if row.row else "",
             name if row.row else "ordinary custom",
-            *(str(each) for each in (row.caught, row.missed, f"{row.lost:g}", twin[:60], row.paid, row.waiting, row.refused)),
+            *(str(each) for each in (row.caught, row.missed, f"{row.lost:g}", twin[:48], row.paid, row.waiting, row.refused)),
             f"{row.withheld:g}",
-            "[green]ok[/green]" if row.is_good else "[red]not as it must be[/red]",
+            "[green]ok[/green]" if row.is_good else "[red]wrong[/red]",
+            ", ".join(f"{rule} {count}" for rule, count in sorted(row.stopped_by.items(), key=lambda each: -each[1])[:4]),
         )
     console.print(table)
     money = report.money

@@ -26,7 +26,17 @@ def touches_of(signals: Signals, message_id: str, at: Millis, facts: Facts, now:
     """The advocates that a message names: by the clicks it carries, and by what it says."""
     known = facts.referrals
     touches = [
-        Touch(click.at, "SHARE_ID", click.id, click.advocate_id, click.program, click.campaign, now, evidence=click.evidence)
+        Touch(
+            click.at,
+            "SHARE_ID",
+            click.id,
+            click.advocate_id,
+            click.program,
+            click.campaign,
+            now,
+            evidence=click.evidence,
+            recent=click.recent,
+        )
         for id in signals.clicks
         if (click := known.clicks.get(id)) is not None
     ]
@@ -37,9 +47,7 @@ def touches_of(signals: Signals, message_id: str, at: Millis, facts: Facts, now:
         advocate, program, campaign, said_at = found
         by_click = said_at is not None
         ref = hint.value if by_click else f"{hint.reason} {message_id}"
-        touches.append(
-            Touch(said_at if said_at is not None else at, hint.reason, ref, advocate, program, campaign, now, step=message_id)
-        )
+        touches.append(Touch(said_at if said_at is not None else at, hint.reason, ref, advocate, program, campaign, now, step=message_id))
     return touches
 
 

@@ -12,7 +12,7 @@ SMALLEST_ORDER = "20"
 RAISED_POINTS = 15
 SHOP = "https://shop.example"
 COUPON_EVENT = "friend_coupon_requested"
-COUPON_REWARD = "coupon for a friend"
+COUPON_REWARD = "friend-coupon"
 COUPONS = 200
 
 

@@ -7,15 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from goodword.simulation.actor import find_person
 from goodword.simulation.play import SCRIPTS, Play, Role
 
 PAID = frozenset(("FULFILLED", "SENT", "REDEEMED"))
+AGAINST = frozenset(("FAIL", "REVIEW", "WAIT"))
 WAITING = frozenset(("EARNED", "FAILED"))
 PAGE = 1_000
 AT_ONCE = 24
 EXAMPLES_MAX = 5
+WHY_MAX = 3
 
 
 @dataclass
@@ -47,6 +50,8 @@ class Row:
     waiting: int = 0
     withheld: float = 0
     """Owed to honest people and refused, or kept waiting where the catalogue does not allow it."""
+    stopped_by: dict[str, int] = field(default_factory=dict)
+    """Rules that spoke against the cheats, as `why` tells it, and in how many plays; `nobody credited` where there was no advocate."""
     notes: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
     may_wait: bool = False
@@ -149,6 +154,8 @@ class Scorer:
         async def one(play: Play) -> None:
             async with slots:
                 self._judge(play, await self._ask(play))
+                if play.script.kind == "cheat":
+                    await self._ask_why(play)
 
         for start in range(0, len(self.plays), 2_000):
             await asyncio.gather(*(one(play) for play in self.plays[start : start + 2_000]))
@@ -199,6 +206,21 @@ class Scorer:
                 if relation["my_role"] == "FRIEND" and not relation.get("displaced"):
                     found.advocates[str(relation["other_person_id"])] = str(relation.get("reason", ""))
         return found
+
+    async def _ask_why(self, play: Play) -> None:
+        """Which rules spoke against a cheat: against those of the play who are owed nothing."""
+        rules: set[str] = set()
+        suspects = [role for role in play.roles.values() if not role.owed] or list(play.roles.values())
+        for role in suspects[-WHY_MAX:]:
+            answer = await play.sender.ask("GET", f"/v2/why?person={quote(role.email if role.is_guest else role.user_id)}")
+            for moment in answer.json["moments"] if answer.status == 200 else ():
+                if moment["what"] in ("judged", "reward_refused"):
+                    rules.update(each["rule"] for each in moment["data"].get("rules", ()) if each["result"] in AGAINST)
+                elif moment["what"] == "unattributed":
+                    rules.add("nobody credited")
+        row = self.rows[play.script.row]
+        for rule in rules:
+            row.stopped_by[rule] = row.stopped_by.get(rule, 0) + 1
 
     def _judge(self, play: Play, found: dict[str, Found]) -> None:
         if play.failed:

@@ -169,7 +169,8 @@ async def office(play: Play) -> None:
 
 @story(4, "twin", "a mobile carrier's shared address", people=8)
 async def carrier(play: Play) -> None:
-    """Hundreds of phones behind one address, many of one make. Two who know each other have the same, and share within minutes."""
+    """Hundreds of phones behind one address, many of one make. Two who know each other have the same, and share within minutes; the
+    rest were there before, and followed links of their own."""
     gate = play.world.address(play.number, 0)
     phones = [Actor.cast(play, place) for place in range(8)]
     minutes_ago = play.sender.now() - 15 * 60_000
@@ -178,8 +179,10 @@ async def carrier(play: Play) -> None:
         phone.device.agent = PHONE.format(b=4 if place < 2 else place % 4)
         if place != 1:
             await phone.join(in_browser=True, at=minutes_ago + place * 60_000)
-    advocate, friend = phones[0], phones[1]
-    await advocate.link()
+    advocate, friend, other = phones[:3]
+    await asyncio.gather(advocate.link(), other.link())
+    await play.pause()
+    await asyncio.gather(*(phone.click(other.code) for phone in phones[3:]))
     await play.pause()
     await come_and_buy(play, advocate, friend)
     rewarded(advocate, friend)

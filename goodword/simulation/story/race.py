@@ -18,8 +18,8 @@ PRIZES = 5
 async def _run(play: Play, rewards: list[dict[str, Any]], **more: object) -> list[Actor]:
     """A campaign of its own, one advocate, and friends who all buy in the same moment, each on a connection of their own."""
     program = f"race-{play.world.seed}-{play.number}"
-    share = {"destination": f"{SHOP}/race"}
-    await publish(play.sender, {"campaign": program, "program": program, "share": share, "rewards": rewards, **more})
+    terms = {"share": {"destination": f"{SHOP}/race"}, "attribution": {"reasons": ["SHARE_ID"]}}
+    await publish(play.sender, {"campaign": program, "program": program, **terms, "rewards": rewards, **more})
     if more.get("suppliers"):
         await fill_pool(play.sender, program, [f"RACE-{play.world.seed}-{play.number}-{n}" for n in range(PRIZES)])
     advocate = Actor.cast(play, 0)

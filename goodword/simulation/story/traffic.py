@@ -10,7 +10,7 @@ from goodword.simulation.story.custom import advocate_of, rewarded
 from goodword.simulation.story.identity import come_and_buy
 from goodword.simulation.world import CAST_MAX
 
-COUPON_SITES = ("https://www.retailmenot.com/", "https://www.coupons.com/", "https://www.groupon.com/", "https://slickdeals.net/")
+COUPON_SITES = ("https://www.retailmenot.com/", "https://www.coupons.com/", "https://couponfollow.com/", "https://slickdeals.net/")
 PREVIEWS = (
     "WhatsApp/2.24.10.74 A",
     "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
@@ -22,11 +22,12 @@ HEADLESS = (
     "python-requests/2.32.3",
     "Mozilla/5.0 (Unknown; Linux x86_64) AppleWebKit/538.1 (KHTML, like Gecko) PhantomJS/2.1.1 Safari/538.1",
 )
-FARM = 40
+FARM = 24
+CLICKS_EACH = 3
 GUESSES = 120
 STRANGERS = 260
 WEDDING = 60
-INVENTED = 60
+INVENTED = 24
 
 
 async def _arrive(play: Play, advocate: Actor, friend: Actor, *, referrer: str = "", query: str = "") -> None:
@@ -93,7 +94,7 @@ async def searched_later(play: Play) -> None:
 
 @story(17, "cheat", "a click farm with headless browsers", people=FARM + 1)
 async def click_farm(play: Play) -> None:
-    """One machine, many made-up people, all within seconds: clicks, accounts, and the smallest order that counts."""
+    """One machine: a flood of clicks, then made-up people, all within seconds: accounts, and the smallest order that counts."""
     advocate = await advocate_of(play)
     machine = play.world.address(play.number, 1)
     await play.pause(1)
@@ -103,8 +104,10 @@ async def click_farm(play: Play) -> None:
         fake.device.ip = machine
         if place % 2:
             fake.device.agent = HEADLESS[place % len(HEADLESS)]
-        click = await fake.click(advocate.code, drop=("Accept-Language", "Sec-Fetch-User") if place % 2 else ())
-        fake.page(click)
+        for _ in range(CLICKS_EACH):
+            click = await fake.click(advocate.code, drop=("Accept-Language", "Sec-Fetch-User") if place % 2 else ())
+            fake.page(click)
+            await play.pause(0.2)
         await fake.register()
         await fake.buy(21)
 
@@ -236,12 +239,12 @@ async def stolen_key(play: Play) -> None:
     await asyncio.gather(*(invent(1 + place % (CAST_MAX - 1)) for place in range(INVENTED)))
 
 
-@story(27, "twin", "a brand's first import of its history", people=30)
+@story(27, "twin", "a brand's first import of its history", people=12)
 async def first_import(play: Play) -> None:
     """Years of customers at once, by the shop's server. All of it is taken, and none of it was referred."""
     start = play.sender.now() - 700 * DAY_MS
     told = []
-    for place in range(30):
+    for place in range(12):
         customer = Actor.cast(play, place)
         customer.was_referred_by_nobody()
         at = start + place * DAY_MS
