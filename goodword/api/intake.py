@@ -66,6 +66,7 @@ class Intake:
         self.keyring = keyring
         self.store: Store = engine.store
         self.rejections: dict[str, int] = {}
+        self.visits: dict[str, int] = {}
         self.edge = Edge.of_settings(self.store)
         self._texts: dict[int, deque[tuple[int, bytes]]] = {}
         engine.on_erased.append(self.forget)

@@ -49,7 +49,8 @@ class Sharing:
     def __init__(self, intake: Intake) -> None:
         self.engine, self.store, self.edge = intake.engine, intake.store, intake.edge
         self.guesses = Guesses()
-        self.counts = dict.fromkeys(("clicked", "uncounted", "previewed", "lost", "guessed", "unrecorded"), 0)
+        self.counts = intake.visits
+        self.counts.update(dict.fromkeys(("clicked", "uncounted", "previewed", "lost", "guessed", "unrecorded"), 0))
         self._accounts: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

@@ -30,7 +30,7 @@ def decide(command: c.PutShareable | c.RecordClick | c.RecordShare, facts: Facts
             return _click(command, facts, now)
         case c.PutShareable():
             return _put(command, facts, now)
-        case c.RecordShare():
+        case _:
             return _share(command, facts, now, fresh)
 
 
@@ -174,6 +174,8 @@ def _share(command: c.RecordShare, facts: Facts, now: Millis, fresh: Fresh) -> D
     payload = {
         "share_id": str(share.id),
         "person_id": str(profile.id),
+        "partner_user_id": profile.user_id,
+        "email": profile.email,
         "channel": share.channel,
         "shareable_code": share.code,
         "program": share.program,
