@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -75,7 +76,8 @@ def kind_of(text: str) -> ListType:
     text = text.strip()
     if "@" in text.lstrip("@"):
         return "NORMALIZED_EMAIL"
-    if read_value("CIDR", text) is not None:
+    with suppress(ValueError):
+        ip_network(text, strict=False)
         return "CIDR"
     return "EMAIL_DOMAIN" if " " not in text and "/" not in text and _read_domain(text) is not None else "USER_AGENT"
 

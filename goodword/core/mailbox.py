@@ -29,7 +29,7 @@ _SAME_DOMAIN = {
 """Domains of one provider under which the same name is the same mailbox."""
 _IGNORED = {"gmail.com": str.maketrans("", "", "."), "proton.me": str.maketrans("", "", ".-_")}
 """Characters that a provider does not look at."""
-_PLAIN = re.compile(r"(?!.{65,}@)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,24})", re.ASCII)
+_PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,24})", re.ASCII)
 _RESERVED = frozenset("alt arpa invalid local localhost onion".split())
 
 
