@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from hashlib import blake2b
-from importlib import resources
 from typing import Any
 
 import msgspec
-import zstandard
 
 from goodword.core.account import Key, Scope
 from goodword.core.profile import Profile
 from goodword.storage.cipher import NONCE_BYTES, seal, unseal
+from goodword.storage.dictionary import BODY_BYTES_MAX, Bodies
 from goodword.storage.keys import KeyStore
 
 NONCES_AHEAD = 1024
-BODY_BYTES_MAX = 1 << 20
 
 _encode_profile = msgspec.json.Encoder().encode
 _decode_profile = msgspec.json.Decoder(Profile).decode
@@ -30,11 +28,7 @@ class Sealer:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
         self._hash_of: dict[int, blake2b] = {}
         self.account_secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
-        dictionary = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
-        parameters = zstandard.ZstdCompressionParameters.from_level(1, write_content_size=False, write_checksum=False, write_dict_id=False)
-        dictionary.precompute_compress(level=1)
-        self._compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress
-        self._decompress = zstandard.ZstdDecompressor(dict_data=dictionary).decompress
+        self.bodies = Bodies()
         self._nonces = b""
         self._used = NONCES_AHEAD
 
@@ -58,25 +52,33 @@ class Sealer:
 
     def seal_body(self, key: bytes, body: bytes) -> bytes:
         """A message's body, compressed and sealed. An empty body stays empty."""
-        return seal(key, self._compress(body), self._nonce()) if body else b""
+        return seal(key, self.bodies.pack(body), self._nonce()) if body else b""
 
     def open_body(self, key: bytes, sealed: bytes) -> bytes:
         """What `seal_body` was given. Errors: cipher.Unreadable."""
-        return self._decompress(unseal(key, sealed), max_output_size=BODY_BYTES_MAX) if sealed else b""
+        return self.bodies.unpack(unseal(key, sealed)) if sealed else b""
 
     def seal_profile(self, key: bytes, profile: Profile) -> bytes:
         """A profile's document; compressed when it is long."""
         doc = _encode_profile(profile)
         if len(doc) > 2_000:
-            doc = b"z" + self._compress(doc)
+            doc = b"z" + self.bodies.pack_own(doc)
         return seal(key, doc, self._nonce())
 
     def open_profile(self, key: bytes, sealed: bytes) -> Profile:
         """What `seal_profile` was given. Errors: cipher.Unreadable."""
         doc = unseal(key, sealed)
         if doc[:1] == b"z":
-            doc = self._decompress(doc[1:], max_output_size=64 * BODY_BYTES_MAX)
+            doc = self.bodies.unpack(doc[1:], 64 * BODY_BYTES_MAX)
         return _decode_profile(doc)
+
+    def seal_dictionary(self, dictionary: bytes) -> bytes:
+        """A learned dictionary, as kept."""
+        return seal(self.account_secret, dictionary, self._nonce())
+
+    def open_dictionary(self, sealed: bytes) -> bytes:
+        """What `seal_dictionary` was given. Errors: cipher.Unreadable."""
+        return unseal(self.account_secret, sealed)
 
     def seal_secret(self, secret: str) -> bytes | None:
         """A key's signing secret, as kept."""

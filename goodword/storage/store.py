@@ -21,7 +21,7 @@ from goodword.core.facts import Facts
 from goodword.core.quality import Reference
 from goodword.core.reward import Supplier
 from goodword.core.times import FOREVER
-from goodword.storage import fold, schema
+from goodword.storage import dictionary, fold, schema
 from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
@@ -142,6 +142,13 @@ class Store:
         fold.replay(database, self.messages, self.people)
         self.last_arrival = last_arrival(database)
         self._reserved: int | None = None
+        self.sealer.bodies.find = self._find_dictionary
+        self.learned_at = 0
+        if not self.readonly:
+            newest = "SELECT number, arrival, bytes FROM dictionary ORDER BY number DESC LIMIT 1"
+            for number, arrival, sealed in list(self.database.load(newest)):
+                self.sealer.bodies.use(number, self.sealer.open_dictionary(sealed))
+                self.learned_at = arrival
 
     def _insert_account(self, account: Account) -> None:
         self.database.write(
@@ -276,8 +283,20 @@ class Store:
             self.database.write("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(now),))
 
     def background(self) -> Iterator[None]:
-        """Work for idle moments, a slice a step: the filters of message ids that a crash lost."""
+        """Work for idle moments, a slice a step: the filters of message ids that a crash lost; a better dictionary for bodies."""
         yield from self.messages.rebuild()
+        yield from dictionary.learn(self)
+
+    def _find_dictionary(self, number: int) -> bytes | None:
+        rows = list(self.database.load("SELECT bytes FROM dictionary WHERE number = ?", (number,)))
+        return self.sealer.open_dictionary(rows[0][0]) if rows else None
+
+    def keep_dictionary(self, number: int, learned: bytes) -> None:
+        """Store a learned dictionary, and pack bodies with it from now on. On an error all stays as it was. Errors: DatabaseError."""
+        with self._transaction():
+            row = (number, self.last_arrival, self.sealer.seal_dictionary(learned))
+            self.database.write("INSERT INTO dictionary VALUES (?, ?, ?)", row)
+        self.sealer.bodies.use(number, learned)
 
     def trim_receipts(self, kept: int) -> None:
         """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay. Errors: OSError."""

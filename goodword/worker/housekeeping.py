@@ -1,4 +1,4 @@
-"""Housekeeping: filters of message ids, last use of keys, bounds of the message log and of deliveries. In slices, between requests."""
+"""Housekeeping: filters, the dictionary of bodies, last use of keys, bounds of the message log and of deliveries. In slices."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Callable
 import structlog
 
 from goodword.core.command import TouchKeys
-from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.engine import STORE_ERRORS, Engine, Overloaded, Unavailable
 from goodword.storage.save_delivery import trim_deliveries
-from goodword.storage.sqlite import DatabaseError
 
 SLICE_PAUSE_S = 0.004
 PERIOD_S = 20.0
@@ -25,15 +24,15 @@ log = structlog.get_logger()
 async def keep_house(engine: Engine, take_used: Callable[[], tuple[tuple[bytes, int], ...]], messages_kept: int) -> None:
     """Run until cancelled."""
     while True:
-        for _ in engine.store.background():
-            await asyncio.sleep(SLICE_PAUSE_S)
         try:
+            for _ in engine.store.background():
+                await asyncio.sleep(SLICE_PAUSE_S)
             if used := take_used():
                 await engine.ask([TouchKeys(used, next(iter(engine.store.accounts)))])
             engine.store.trim_receipts(messages_kept)
             while trim_deliveries(engine.store.database, engine.clock() - DELIVERIES_KEPT_MS, DELIVERIES_SLICE) == DELIVERIES_SLICE:
                 await asyncio.sleep(SLICE_PAUSE_S)
-        except (Overloaded, Unavailable, OSError, DatabaseError):
+        except (Overloaded, Unavailable, *STORE_ERRORS):
             log.warning("housekeeping_postponed")
         # the oldest generation is never collected by itself at the thresholds that keep pauses short: cycles would add up
         gc.collect()

@@ -181,7 +181,7 @@ def test_the_filter_is_rebuilt_while_folding_goes_on(tmp_path: Path) -> None:
         _check(store, range(9_000))
         sent = 9_000
         steps = 0
-        for _ in store.background():
+        for _ in store.messages.rebuild():
             steps += 1
             _take(store, range(sent, sent + 400))
             sent += 400
