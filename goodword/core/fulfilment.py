@@ -236,6 +236,8 @@ class Moving:
 
     def _announce(self, event_type: str, number: str, message: str, detail: dict[str, Any] | None = None) -> None:
         """Fields of domain 7.1. A custom reward is announced as earned when it is the brand's to fulfil, not while it waits."""
+        if not self.facts.referrals.endpoints:
+            return
         reward, supplier, profile = self.reward, self.supplier, self.profile
         event_id = f"reward-{number}"
         data: dict[str, Any] = {"reward_name": reward.name, "program": reward.program, "rewardee_role": reward.role}

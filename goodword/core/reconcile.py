@@ -24,7 +24,8 @@ PLACES_PER_REWARD = 6
 def reconcile(docket: Docket) -> None:
     """Rewards for what the person did: earn what is missing, withdraw what should not be."""
     numbers = set(docket.numbers(docket.friend.id)) | {docket.friend.id, *docket.friend.sources}
-    mine = [each for each in docket.known.rewards.values() if each.journey_id in numbers and not each.nth and each.cause]
+    held = [each for number in numbers for each in docket.known.earned_by.get(number, {}).values()]
+    mine = [each for each in held if not each.nth and each.cause]
     mine.sort(key=lambda reward: reward.id)
     kept: set[int] = set()
     for verdict in docket.verdicts:
@@ -230,10 +231,11 @@ def _bonus(docket: Docket, terms: RewardTerms, verdict: Verdict, advocate: Profi
         wanted |= set(range(terms.rules.nth, total + 1, terms.rules.nth))
     wanted = {number for number in wanted if number <= total}
     numbers = {advocate.id, *advocate.sources}
+    own = [each for number in numbers for each in docket.known.bonuses.get(number, {}).values()]
     held = {
         reward.nth: reward
-        for reward in sorted(docket.known.rewards.values(), key=lambda each: each.id)
-        if reward.nth and reward.name == terms.name and reward.program == verdict.campaign.program and reward.profile_id in numbers
+        for reward in sorted(own, key=lambda each: each.id)
+        if reward.name == terms.name and reward.program == verdict.campaign.program
         if not reward.is_gone or reward.is_final
     }
     worth = value_of(terms, verdict.amount, verdict.step.currency)

@@ -100,6 +100,10 @@ class ReferralFacts(Struct):
     """When the group is decided: what counts a period counts up to here."""
     clicks_by_ip: dict[str, int] = field(default_factory=dict)
 
+    earned_by: dict[ProfileId, dict[int, Reward]] = field(default_factory=dict)
+    """Of `rewards`, those that a person's events earned, for whomever."""
+    bonuses: dict[ProfileId, dict[int, Reward]] = field(default_factory=dict)
+    """Of `rewards`, an advocate's Nth ones."""
     laid: set[int] = field(default_factory=set)
     """Counted records that were laid over already, by identity: whoever decides something may lay it over before the engine does."""
 
@@ -113,7 +117,7 @@ class ReferralFacts(Struct):
             case Journey():
                 self.journeys[record.profile_id] = record
             case Reward():
-                self.rewards[record.id] = record
+                self.keep(record)
             case Credit():
                 days = self.credited.setdefault((record.advocate_id, record.program), {})
                 days[record.day] = days.get(record.day, 0) + record.count
@@ -151,6 +155,13 @@ class ReferralFacts(Struct):
                 self._share(record)
             case _:
                 pass
+
+    def keep(self, reward: Reward) -> None:
+        """Know a reward: by its number, by whose event earned it, and, one for an Nth friend, by whose it is."""
+        self.rewards[reward.id] = reward
+        self.earned_by.setdefault(reward.journey_id, {})[reward.id] = reward
+        if reward.nth:
+            self.bonuses.setdefault(reward.profile_id, {})[reward.id] = reward
 
     def _earn(self, record: Earning) -> None:
         self.earned.setdefault(record.profile_id, []).append(record)

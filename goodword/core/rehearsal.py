@@ -96,7 +96,10 @@ class Rehearsal:
         known.earned, known.spent, known.credited = self._earned, self._spent, self._credited
         known.moves = {}
         advocates = {facts.merged.get(touch.advocate_id, touch.advocate_id) for touch in journey.touches}
-        known.rewards = {id: reward for advocate in advocates for id, reward in self._bonuses.get(advocate, {}).items()}
+        known.rewards, known.earned_by, known.bonuses = {}, {}, {}
+        for advocate in advocates:
+            for reward in self._bonuses.get(advocate, {}).values():
+                known.keep(reward)
 
     def _count(self, profile: Profile, journey: Journey, records: list[Record]) -> None:
         counted = {step.arrival for step in journey.steps if step.at >= self.since}

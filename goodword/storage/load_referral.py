@@ -246,7 +246,7 @@ class Loading:
     def _keep_rewards(self, rows: list[tuple[Any, ...]]) -> None:
         for row in self.store.refreshed(rows):
             reward = read_reward(self.store, row)
-            self.known.rewards[reward.id] = reward
+            self.known.keep(reward)
         for number, moves in self.read(
             "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k"
             " CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value GROUP BY t.reward_id",
