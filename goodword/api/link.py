@@ -72,7 +72,7 @@ def _parts(destination: str, utm: tuple[tuple[str, str], ...], with_click: bool)
         netloc = parts.netloc if parts.netloc.isascii() else parts.netloc.replace(host, host.encode("idna").decode())
     except (ValueError, UnicodeError):
         return None
-    if parts.scheme not in ("http", "https") or not netloc.isascii():
+    if parts.scheme not in ("http", "https") or not host or not netloc.isascii():
         return None
     added = [(name if name.startswith("utm_") or name not in _UTM else f"utm_{name}", value) for name, value in utm]
     replaced = {CLICK_PARAMETER, *(name for name, _ in added)}

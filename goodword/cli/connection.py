@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn, Protocol
 import typer
 
 from goodword import bootstrap, config
+from goodword.api.evidence import BadNetwork, GeoipUnreadable
 from goodword.api.local import LocalDoor
 from goodword.core.account import Account
 from goodword.core.command import Command, CreateAccount
@@ -23,7 +24,8 @@ from goodword.storage.schema import NewerSchema, NotGoodword
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Busy, Missing, OldKeyStore, Store
 
-FAILURES = (KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, OldKeyStore, Overloaded, Unavailable)
+SETTINGS_REFUSED = (GeoipUnreadable, BadNetwork)
+FAILURES = (KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, OldKeyStore, Overloaded, Unavailable, *SETTINGS_REFUSED)
 OVERLOADED_PAUSE_S = 0.2
 OVERLOADED_TRIES = 150
 
