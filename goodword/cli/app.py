@@ -11,6 +11,7 @@ from goodword.cli import (
     bench,
     block,
     campaign,
+    coupon,
     endpoint,
     event,
     export,
@@ -19,6 +20,7 @@ from goodword.cli import (
     message,
     privacy,
     review,
+    reward,
     serve,
     simulate,
     stats,
@@ -40,6 +42,8 @@ cli.add_typer(endpoint.cli, name="endpoint")
 cli.add_typer(endpoint.delivery_cli, name="delivery")
 cli.add_typer(campaign.cli, name="campaign")
 cli.add_typer(block.cli, name="block")
+cli.add_typer(reward.cli, name="reward")
+cli.add_typer(coupon.cli, name="coupon")
 cli.command("messages")(message.show_messages)
 cli.command("stats")(stats.stats)
 cli.command("simulate")(simulate.simulate)

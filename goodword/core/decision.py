@@ -13,7 +13,7 @@ from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
-from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 Verdict = Literal["stored", "duplicate", "dropped", "rejected", "done", "refused"]
@@ -165,7 +165,7 @@ Record = (
     | Earning
     | Posting
     | SupplierSaved
-    | CouponAdded
+    | CouponsAdded
     | CouponMoved
     | CouponUpload
     | BlockListed

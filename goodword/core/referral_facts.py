@@ -12,7 +12,7 @@ from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
 from goodword.core.referral import Click, Credit, Journey, Share, Shareable, Step
-from goodword.core.reward import BUILT_IN, CouponAdded, CouponMoved, Earning, Reward, Supplier, SupplierSaved, Transition
+from goodword.core.reward import BUILT_IN, CouponMoved, CouponsAdded, Earning, Reward, Supplier, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 
@@ -127,8 +127,9 @@ class ReferralFacts(Struct):
                 self.moves[record.reward_id] = record.seq + 1
             case CouponMoved():
                 self._move_coupon(record)
-            case CouponAdded():
-                self.pool_codes.setdefault(record.supplier, {})[record.code.casefold()] = (record.id, None)
+            case CouponsAdded():
+                held = self.pool_codes.setdefault(record.supplier, {})
+                held.update((code.casefold(), (number, None)) for number, code in enumerate(record.codes, record.first))
             case Campaign():
                 self.campaigns = {**self.campaigns, record.id: record}
                 self.programs = Programs.of(self.campaigns)

@@ -227,13 +227,13 @@ class Earning(Struct, frozen=True):
     value: int
 
 
-class CouponAdded(Struct, frozen=True):
-    """A code in a supplier's pool."""
+class CouponsAdded(Struct, frozen=True):
+    """Codes in a supplier's pool, numbered from `first` on: one record for many, as a file may have a million."""
 
-    id: int
+    first: int
     supplier: str
     upload_id: int
-    code: str
+    codes: tuple[str, ...]
 
 
 class CouponMoved(Struct, frozen=True):

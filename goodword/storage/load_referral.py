@@ -382,7 +382,7 @@ class Loading:
         ):
             days = self.known.credited.setdefault((home[advocate], program), {})
             days[day] = days.get(day, 0) + count
-        if any(reward.rules.limits or reward.rules.annual_value_max for reward in rewards):
+        if any(reward.rules.limits or reward.rules.annual_value_max or reward.rules.once == "person" for reward in rewards):
             for profile, program, name, unit, day, count, value in self.read(
                 "SELECT x.profile_id, x.program, x.name, x.unit, x.day, x.count, x.value FROM carray(?) k"
                 " CROSS JOIN earned x ON x.account_id = ? AND x.profile_id = k.value",
@@ -414,9 +414,9 @@ class Loading:
                 (self.account, name, count),
             )
             known.stock[name] = self._stock(name, count)
-            known.free[name] = [(number, sealer.open_body(sealer.account_secret, code).decode()) for number, code in rows]
+            known.free[name] = [(number, sealer.open_code(code)) for number, code in rows]
         for name, codes in asked.pool_codes.items():
-            hashes = self._by_hash("q", {code.casefold() for code in codes})
+            hashes = self.store.coupon_hashes(self.account, {code.casefold() for code in codes})
             held = self.read(
                 "SELECT q.hash, q.id, q.reward_id FROM carray(?) k"
                 " CROSS JOIN coupon q ON q.account_id = ? AND q.supplier_id = ? AND q.hash = k.value",

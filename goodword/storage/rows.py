@@ -54,6 +54,14 @@ class Sealer:
         """A message's body, compressed and sealed. An empty body stays empty."""
         return seal(key, self.bodies.pack(body), self._nonce()) if body else b""
 
+    def seal_code(self, code: str) -> bytes:
+        """A coupon's code that nobody has yet: too short to compress, and there may be a million."""
+        return seal(self.account_secret, code.encode(), self._nonce())
+
+    def open_code(self, sealed: bytes) -> str:
+        """What `seal_code` sealed."""
+        return unseal(self.account_secret, sealed).decode()
+
     def open_body(self, key: bytes, sealed: bytes) -> bytes:
         """What `seal_body` was given. Errors: cipher.Unreadable."""
         return self.bodies.unpack(unseal(key, sealed)) if sealed else b""

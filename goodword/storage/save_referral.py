@@ -12,7 +12,7 @@ from goodword.core.campaign import Campaign, Version
 from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered, ServerOutcomes
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
-from goodword.core.reward import CouponAdded, CouponMoved, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
 
@@ -42,7 +42,7 @@ class ReferralSaving:
                 self._referral(account, record)
             case Reward() | Transition() | Earning() | Posting():
                 self._reward(account, record)
-            case CouponAdded() | CouponMoved() | CouponUpload():
+            case CouponsAdded() | CouponMoved() | CouponUpload():
                 self._coupon(account, record)
             case Announcement() | Attempt() | Redelivered() | Health():
                 self.deliveries.take(account, record, arrival)
@@ -126,19 +126,20 @@ class ReferralSaving:
         for index, amount in enumerate(amounts):
             sums[index] += amount
 
-    def _coupon(self, account: int, record: CouponAdded | CouponMoved | CouponUpload) -> None:
+    def _coupon(self, account: int, record: CouponsAdded | CouponMoved | CouponUpload) -> None:
         store = self.store
         match record:
-            case CouponAdded():
-                self.rows["coupon"].append((
-                    account, record.id, record.supplier, record.upload_id, None, store.sealer.hash(account, "q" + record.code.casefold()),
-                    store.sealer.seal_body(store.sealer.account_secret, record.code.encode()),
-                ))  # fmt: skip
+            case CouponsAdded():
+                hashed, sealed = store.hash_of_coupon, store.sealer.seal_code
+                self.rows["coupon"].extend(
+                    (account, number, record.supplier, record.upload_id, None, hashed(account, code.casefold()), sealed(code))
+                    for number, code in enumerate(record.codes, record.first)
+                )
             case CouponMoved(is_removed=True):
                 self.rows["coupon_removed"].append((account, record.id))
             case CouponMoved():
                 # a code that was handed out is in its reward, sealed with the recipient's key; the pool keeps its hash
-                code = store.sealer.seal_body(store.sealer.account_secret, record.code.encode()) if record.code else b""
+                code = store.sealer.seal_code(record.code) if record.code else b""
                 self.rows["coupon_moved"].append((record.reward_id, code, account, record.id))
             case CouponUpload():
                 self.rows["coupon_upload"].append(

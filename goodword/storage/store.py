@@ -92,6 +92,7 @@ class Store:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
         self._memo: dict[tuple[int, str], bytes] = {}
+        self._coupons: dict[tuple[int, str], bytes] = {}
         self.accounts: dict[int, Account] = {}
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
@@ -216,6 +217,19 @@ class Store:
         """The hash a message id is stored under, which is also its event's id."""
         return self._memo.get((account, message_id)) or self.sealer.hash(account, "m" + message_id)
 
+    def coupon_hashes(self, account: int, codes: Iterable[str]) -> dict[bytes, str]:
+        """Coupon codes, casefolded, by the hash they are stored under; remembered until the group is saved."""
+        digest, memo = self.sealer.hash, self._coupons
+        hashes = {}
+        for code in codes:
+            memo[account, code] = hash16 = digest(account, "q" + code)
+            hashes[hash16] = code
+        return hashes
+
+    def hash_of_coupon(self, account: int, code: str) -> bytes:
+        """The hash that a coupon's code, casefolded, is stored under."""
+        return self._coupons.get((account, code)) or self.sealer.hash(account, "q" + code)
+
     def refreshed(self, rows: Iterable[Row]) -> list[Row]:
         """Rows that were read, once a readonly store knows of every key handed out before, and destroyed, by then."""
         read = list(rows)
@@ -235,6 +249,7 @@ class Store:
     def load(self, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
         """What a group of commands needs to know, which is decided `now`."""
         self._memo.clear()  # what a group that failed left behind goes too
+        self._coupons.clear()
         return load(self, commands, now)
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:

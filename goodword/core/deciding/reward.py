@@ -20,8 +20,8 @@ from goodword.core.reward import (
     LEDGER,
     STATES,
     UNITS,
-    CouponAdded,
     CouponMoved,
+    CouponsAdded,
     CouponUpload,
     Reward,
     RewardState,
@@ -118,20 +118,20 @@ def _add_coupons(command: c.AddCoupons, facts: Facts, now: Millis, fresh: Fresh)
     if len(command.codes) > COUPONS_PER_COMMAND:
         return _refused("too_many_coupons", f"At most {COUPONS_PER_COMMAND} codes at a time.")
     held = facts.referrals.pool_codes.get(pool.id, {})
-    seen: set[str] = set()
+    added: dict[str, str] = {}
     refused: list[tuple[int, str]] = []
-    records: list[Record] = []
-    first = fresh.arrival << _COUPON_ID_BITS
     for place, code in enumerate(command.codes):
         folded = code.casefold()
-        why = why_not_a_code(code) or ("the pool has it already" if folded in held or folded in seen else None)
-        if why is not None:
+        why = why_not_a_code(code) or ("the pool has it already" if folded in held or folded in added else None)
+        if why is None:
+            added[folded] = code
+        else:
             refused.append((place, why))
-            continue
-        seen.add(folded)
-        records.append(CouponAdded(first + place, pool.id, command.upload_id, code))
-    records.append(CouponUpload(command.upload_id, pool.id, now, "ADD", len(seen), len(refused) + command.refused, command.by))
-    return _done(records, {"added": len(seen), "refused": refused})
+    records: list[Record] = []
+    if added:
+        records.append(CouponsAdded(fresh.arrival << _COUPON_ID_BITS, pool.id, command.upload_id, tuple(added.values())))
+    records.append(CouponUpload(command.upload_id, pool.id, now, "ADD", len(added), len(refused) + command.refused, command.by))
+    return _done(records, {"added": len(added), "refused": refused})
 
 
 def _remove_coupons(command: c.RemoveCoupons, facts: Facts, now: Millis) -> Decision:

@@ -217,7 +217,7 @@ def coupons(store: Store, account: int, supplier: str, offset: int = 0, limit: i
         (account, supplier, limit, offset),
     )
     sealer = store.sealer
-    return [(number, sealer.open_body(sealer.account_secret, code).decode()) for number, code in rows]
+    return [(number, sealer.open_code(code)) for number, code in rows]
 
 
 def due(store: Store, account: int, now: Millis, limit: int) -> list[int]:
