@@ -307,6 +307,17 @@ def test_a_friend_taken_by_another_link_is_shown_as_displaced(town: Town) -> Non
     assert "It was displaced by a later one" in said(story, "friend")
 
 
+def test_a_friend_s_device_that_became_theirs_is_not_counted_as_another(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.person("ben", "ben@post.example")
+    town.visit(town.click(ada), anonymousId="device-ben")
+    town.say("identify", userId="ben", anonymousId="device-ben")
+    story = of_person(town, "ada")
+    assert story.advocate is not None
+    assert (story.advocate["friends"]["count"], story.advocate["friends"]["displaced"]) == (1, 0)
+    assert kinds(story) == ["friend"]
+
+
 def test_a_busy_person_s_story_is_cut(town: Town) -> None:
     refer(town)
     for number in range(why.STEPS_MAX + 5):

@@ -111,7 +111,7 @@ ENDPOINTS: list[Endpoint] = [
     endpoint(
         "GET", "/v5/persons/{person_id}/relationships", "People", "Whom a person referred, and who referred them, newest first", list_all,
         Right.READ, list[RelationshipAnswer],
-        description="Of each other person the latest only. Someone deleted stays as an id without an `identity_key_value`.",
+        description="Of each other person the latest only, in each role. Someone deleted stays as an id without an `identity_key_value`.",
         query=(
             listed("my_roles", "Only where the person is this.", {"type": "string", "enum": list(ROLES)}),
             listed("containers", "Only of these containers."),

@@ -88,6 +88,8 @@ def relationships(store: Store, account: int, profile: Profile, wanted: Relation
     while chunk := list(islice(rows, CHUNK)):
         others = people.find_many(store, account, [_other(row, role) for role, row in chunk])
         for role, row in chunk:
+            if is_moved(row) and not wanted.includes_duplicates:
+                continue
             number = _other(row, role)
             other = others.get(number)
             other_id = number if other is None else int(other.id)
@@ -100,6 +102,11 @@ def relationships(store: Store, account: int, profile: Profile, wanted: Relation
                 continue
             seen.add((role, identity))
             yield Related(row, role, other_id, other)
+
+
+def is_moved(row: Relationship) -> bool:
+    """Whether it is the row of a number that became part of the friend, whose own row says the same (`core.judge`)."""
+    return row.displaced_at is not None and row.displaced_at > row.updated_at
 
 
 def _other(row: Relationship, role: MyRole) -> int:
@@ -142,7 +149,7 @@ def friends_of(store: Store, account: int, number: int) -> Iterator[Relationship
 def latest_friends(store: Store, account: int, profile: Profile, limit: int) -> list[Relationship]:
     """An advocate's latest relationships, whichever of their numbers they are with."""
     streams = (friends_of(store, account, number) for number in numbers_of(profile))
-    return list(islice(heapq.merge(*streams, key=_age), limit))
+    return list(islice((row for row in heapq.merge(*streams, key=_age) if not is_moved(row)), limit))
 
 
 def count_friends(store: Store, account: int, profile: Profile) -> tuple[Counted, int]:
@@ -151,7 +158,8 @@ def count_friends(store: Store, account: int, profile: Profile) -> tuple[Counted
     for number in numbers_of(profile):
         ((some, gone),) = store.database.read(
             "SELECT count(*), count(displaced_at) FROM"
-            " (SELECT displaced_at FROM relationship WHERE account_id = ? AND advocate_id = ? LIMIT ?)",
+            " (SELECT displaced_at FROM relationship WHERE account_id = ? AND advocate_id = ?"
+            " AND (displaced_at IS NULL OR displaced_at <= updated_at) LIMIT ?)",
             (account, number, COUNT_MAX + 1 - min(count, COUNT_MAX)),
         )
         count, displaced = count + some, displaced + gone
@@ -183,7 +191,8 @@ def parts_of(store: Store, account: int, profile: Profile) -> list[Part]:
     for number in numbers_of(profile):
         sql = (
             "SELECT program, campaign_id, min(at), max(updated_at), count(*) FROM (SELECT program, campaign_id, at, updated_at"
-            " FROM relationship WHERE account_id = ? AND advocate_id = ? LIMIT ?) GROUP BY program, campaign_id"
+            " FROM relationship WHERE account_id = ? AND advocate_id = ? AND (displaced_at IS NULL OR displaced_at <= updated_at)"
+            " LIMIT ?) GROUP BY program, campaign_id"
         )
         for program, campaign, since, last, count in store.database.read(sql, (account, number, COUNT_MAX)):
             add("ADVOCATE", program, campaign or _campaign_of(store, account, program, last), since, last, friends=count)

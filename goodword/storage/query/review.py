@@ -36,11 +36,13 @@ class Line(Struct):
 def queue(store: Store, account: int, state: referral.ReviewState, campaign: str | None, limit: int, offset: int = 0) -> list[Line]:
     """A page of the queue, oldest first. What deleted people did waits for nobody."""
 
+    chunk = max(1, min(offset + limit, CHUNK))
+
     def lines() -> Iterator[Line]:
-        for start in count(0, CHUNK):
-            judged = referral.reviews(store, account, state, campaign, CHUNK, start)
+        for start in count(0, chunk):
+            judged = referral.reviews(store, account, state, campaign, chunk, start)
             yield from (line for line in _lines(store, account, judged) if state != "open" or line.friend is not None)
-            if len(judged) < CHUNK:
+            if len(judged) < chunk:
                 return
 
     return list(islice(lines(), offset, offset + limit))
