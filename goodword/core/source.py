@@ -29,7 +29,7 @@ _PROPERTIES = {
     "channel": "channel",
     "campaign_id": "campaign",
     "program": "program",
-    "recipients": "friend_emails",
+    "recipients": "friend_count",
     "advocate_partner_user_id": "advocate_user_id",
     "cart_value": "cart_value",
     "currency": "currency",
@@ -48,10 +48,9 @@ def calls_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any]
     if named is None:
         return []
     name, funnel = named
-    said = payload.get("event_time", at)
     shared: dict[str, Any] = {
         "anonymousId": str(payload.get("person_id") or "goodword-test"),
-        "timestamp": write_time(said) if isinstance(said, int) else said,
+        "timestamp": payload.get("event_time") or write_time(at),
         "context": {"library": {"name": OWN_LIBRARY, "version": version}},
         "integrations": {"All": True, "Goodword": False, "Extole Platform": False},
     }

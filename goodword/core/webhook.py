@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from typing import Any
 
-from goodword.core.delivery import Endpoint, Signature
+from goodword.core.delivery import TEST, Endpoint, Signature
 from goodword.core.times import Millis, write_time
 
 SCHEMA_VERSION = 1
@@ -23,21 +23,52 @@ SHARED = ("type", "event_id", "event_time", "schema_version")
 """In every payload."""
 _REWARD = (
     *("reward_id", "reward_supplier_id", "reward_supplier_name", "reward_supplier_type", "partner_reward_supplier_id", "person_id"),
-    *("partner_user_id", "face_value", "face_value_type", "message", "data"),
+    *("partner_user_id", "face_value", "face_value_type", "state", "campaign_id", "message", "data"),
 )
-REWARD_FIELDS = _REWARD
-"""In every reward's payload, besides."""
+_EVENT = ("event_name", "message_id", "person_id", "partner_user_id", "email")
+_OPTIONAL = frozenset(("partner_reward_id", "email", "partner_event_id", "cart_value", "currency", "partner_conversion_id"))
+FIELDS: dict[str, tuple[str, ...]] = {
+    "reward.earned": (*_REWARD, "partner_reward_id"),
+    "reward.fulfilled": (*_REWARD, "partner_reward_id"),
+    "reward.fulfillment_failed": _REWARD,
+    "reward.sent": (*_REWARD, "partner_reward_id", "email"),
+    "reward.redeemed": (*_REWARD, "partner_reward_id", "partner_event_id"),
+    "reward.failed": (*_REWARD, "partner_reward_id"),
+    "reward.canceled": _REWARD,
+    "reward.revoked": _REWARD,
+    "reward.expired": _REWARD,
+    "share.created": (
+        *("share_id", "person_id", "partner_user_id", "email", "channel", "shareable_code", "program", "campaign_id", "recipients"),
+        "created_date",
+    ),
+    "click.recorded": ("click_id", "person_id", "shareable_code", "program", "campaign_id", "is_counted", "created_date"),
+    "registration.recorded": _EVENT,
+    "conversion.recorded": (*_EVENT, "cart_value", "currency", "partner_conversion_id"),
+    "referral.attributed": (
+        *("event_name", "person_id", "partner_user_id", "advocate_person_id", "advocate_partner_user_id", "campaign_id", "program"),
+        *("reason", "quality"),
+    ),
+    "identity.merged": ("person_id", "partner_user_id", "merged_person_id", "merged_partner_user_id"),
+    "person.deleted": ("erasure_id", "deleted_at"),
+    "supplier.low_balance": ("reward_supplier_id", "reward_supplier_name", "balance", "message"),
+    TEST: ("message",),
+}
+"""What each type's payload holds besides `SHARED`; docs/reference/webhooks.md says what it means."""
+
+
+def is_optional(event_type: str, name: str) -> bool:
+    """Whether a field is left out where there is nothing to say."""
+    return name in _OPTIONAL and not (name == "email" and event_type != "reward.sent")
 
 
 def body_of(event_type: str, event_id: str, at: Millis, payload: dict[str, Any], signature: Signature) -> dict[str, Any]:
     """The whole payload. `event_time` is when the thing itself happened, where the payload says so. With the signature of domain 7.1 the
     type of a reward's event is written as there: `reward_earned`."""
-    said = payload.get("event_time", at)
     return {
         **payload,
         "type": event_type.replace(".", "_") if signature == "hmac_sha256" else event_type,
         "event_id": event_id,
-        "event_time": write_time(said) if isinstance(said, int) else said,
+        "event_time": payload.get("event_time") or write_time(at),
         "schema_version": SCHEMA_VERSION,
     }
 

@@ -9,6 +9,8 @@ Streams through the tables with bounded memory. What it reports holds numbers an
 5. What repeats points to an earlier event; claims and registrations point to events; the tally is what a recount gives.
 6. Merged profiles have no document, and each finds its target in one step; memberships are what the documents say.
 7. The key store is whole, and it is this database's.
+8. The outbox: endpoints, deliveries and attempts belong together and can be read (verify_delivery.py).
+9. Rewards: their moves, the ledger, coupons and counters agree (verify_reward.py).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import msgspec
 from goodword.core.event import TYPE_CODES, TYPE_NAMES
 from goodword.core.message import Rejection, parse
 from goodword.core.profile import Profile
-from goodword.storage import fold
+from goodword.storage import fold, verify_delivery, verify_reward
 from goodword.storage.cipher import Unreadable
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.rows import split_body
@@ -69,6 +71,7 @@ _ACCOUNT_TABLES = (
     "coupon_upload",
     "block",
     "endpoint",
+    "endpoint_health",
     "delivery",
     "attempt",
 )
@@ -118,6 +121,8 @@ class _Verifying:
             ("memberships", self._memberships, "membership"),
             ("events", self._events, "event"),
             ("claims", self._claims, "claim"),
+            ("deliveries", self._deliveries, ""),
+            ("rewards", self._rewards, ""),
         ]
         self._done, self._total, self._remark = 0, 0, ""
 
@@ -128,6 +133,12 @@ class _Verifying:
             self._remark = name
             self.progress(self._done, self._total, name)
             yield from check()
+
+    def _rewards(self) -> Iterator[str]:
+        yield from verify_reward.problems(self.store, self._is_pending)
+
+    def _deliveries(self) -> Iterator[str]:
+        yield from verify_delivery.problems(self.store, self._is_pending)
 
     def _count(self, table: str) -> int:
         return int(next(iter(self.database.load(f"SELECT count(*) FROM {table}")))[0])

@@ -41,7 +41,7 @@ def decide(command: c.PutEndpoint | c.TestEndpoint | c.RecordAttempts | c.Redeli
             return _test(command, facts, now, fresh)
         case c.RecordAttempts():
             return _record(command, facts, now)
-        case c.Redeliver():
+        case _:
             return Decision(Outcome("done", value=len(command.delivery_ids)), (Redelivered(command.delivery_ids, now),))
 
 
