@@ -141,3 +141,41 @@ def test_an_advocate_may_be_named_by_id_address_or_order(town: Town, said: dict[
     town.person("ben", "ben@post.example")
     town.buy("order-1", userId="ben", properties=said)
     assert town.live() == PAID
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("traits", [{}, {"email": "ben@post.example"}])
+def test_a_device_passed_on_takes_the_visit_by_its_former_owners_link_along(town: Town, is_known: bool, traits: dict[str, str]) -> None:
+    """Ada shares, Ben follows her link on the tablet they have in common, then logs in: a person looks at it, and it is not lost."""
+    ada = town.person("ada", "ada@mail.example", anonymousId="tablet")
+    if is_known:
+        town.person("ben")
+    town.passes(MINUTE)
+    town.visit(town.click(ada), anonymousId="tablet")
+    town.passes(MINUTE)
+    town.say("identify", userId="ben", anonymousId="tablet", traits=traits)
+    town.passes(MINUTE)
+    town.buy("order-1", userId="ben")
+    assert town.live() == [(name, value, "EARNED") for name, value, _ in PAID]
+    (rules,) = {each[5] for each in town.judgements()}
+    assert '"self_referral_device","REVIEW"' in rules
+
+
+def test_a_device_passed_on_takes_nobody_elses_referral_along(town: Town) -> None:
+    """Ben came by Ada's link and is known on the tablet; that Cyd uses it later makes her nobody's friend."""
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="tablet")
+    town.person("ben", "ben@post.example", anonymousId="tablet")
+    town.passes(MINUTE)
+    town.person("cyd", "cyd@web.example", anonymousId="tablet")
+    town.buy("order-1", userId="cyd")
+    assert town.live() == []
+
+
+def test_a_visit_that_its_person_was_named_on_stays_with_them_when_the_device_passes_on(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example", anonymousId="tablet")
+    town.visit(town.click(ada), userId="ada", anonymousId="tablet")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="tablet")
+    town.buy("order-1", userId="ben")
+    assert town.live() == []
