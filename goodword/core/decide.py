@@ -153,11 +153,19 @@ def _hear(
     if profile is None:
         return []
     more: list[Record] = []
-    if understood.signals is not None or merged or (facts.referrals.programs.listened and brings_email(understood, facts)):
-        more = hear(understood, profile, duplicate_of, facts, now, fresh)
+    left = next((record for record in records if type(record) is Profile and _lost_device_to(record, profile_id)), None)
+    listens = facts.referrals.programs.listened and (left is not None or brings_email(understood, facts))
+    if understood.signals is not None or merged or listens:
+        more = hear(understood, profile, duplicate_of, facts, now, fresh, left)
     if facts.referrals.endpoints and duplicate_of is None and (told := announced(understood, profile, fresh.arrival, now)) is not None:
         more.append(told)
     return more
+
+
+def _lost_device_to(profile: Profile, profile_id: ProfileId) -> bool:
+    """Whether what was just learned of a profile is that a device of theirs is somebody else's."""
+    latest = profile.changes[-1] if profile.changes else None
+    return latest is not None and latest.kind == "device_moved" and latest.other == profile_id
 
 
 def _update(

@@ -210,6 +210,11 @@ def brings_email(understood: Understood, facts: Facts) -> bool:
     return any(key[0] == "e" and ((owner := facts.owners.get(key)) is None or owner.profile_id is None) for key in understood.keys)
 
 
+def _names_new(understood: Understood, facts: Facts) -> bool:
+    """Whether a message names a user id or an address that nobody had: its device may pass from one person to another."""
+    return any(key[0] != "a" and ((owner := facts.owners.get(key)) is None or owner.profile_id is None) for key in understood.keys)
+
+
 def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
     """Whose journeys deciding a command may change, once the owners of keys and what was claimed are known."""
     match command:
@@ -217,7 +222,7 @@ def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
             signals = understood.signals
             if signals is None:
                 owning = _owning(understood.keys, facts.owners) if facts.referrals.programs.listened else _NOBODY
-                return owning if len(owning) > 1 or brings_email(understood, facts) else _NOBODY
+                return owning if len(owning) > 1 or _names_new(understood, facts) else _NOBODY
             about = (facts.claims.get(claim) for claim in claims_of(understood))
             return _owning(understood.keys, facts.owners) | {ref.profile_id for ref in about if ref is not None}
         case c.RecordShare(share=share):

@@ -16,7 +16,7 @@ from goodword.core.fresh import Fresh
 from goodword.core.judge import settle
 from goodword.core.money import write_money
 from goodword.core.profile import Profile
-from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step
+from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step, Touch
 from goodword.core.times import Millis, write_time
 
 STEPS_MAX = 500
@@ -64,12 +64,24 @@ def _latest(sightings: Iterable[tuple[Millis, Evidence]]) -> tuple[tuple[Millis,
     return tuple(sorted(((at, evidence) for evidence, at in latest.items()), key=lambda each: each[0])[-SIGHTINGS_MAX:])
 
 
-def hear(understood: Understood, profile: Profile, duplicate_of: EventRef | None, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
-    """The rows of what a message says about referrals. `profile` is its person, as the message leaves them."""
+def hear(
+    understood: Understood,
+    profile: Profile,
+    duplicate_of: EventRef | None,
+    facts: Facts,
+    now: Millis,
+    fresh: Fresh,
+    left: Profile | None = None,
+) -> list[Record]:
+    """The rows of what a message says about referrals. `profile` is its person, as the message leaves them, `left` the one whose device
+    it takes over."""
     signals = understood.signals or _SILENT
     message = understood.message
     before = journey_of(profile, facts)
-    journey = with_touches(before, touches_of(signals, message.message_id, message.at, facts, now))
+    touches = touches_of(signals, message.message_id, message.at, facts, now)
+    if [key[0] for key in understood.keys] == ["a"]:
+        touches = [replace(touch, device=str(understood.keys[0])) for touch in touches]
+    journey = with_touches(before, [*touches, *(_left_behind(left, facts) if left is not None else ())])
     if signals.kind and not signals.evidence.is_unknown:
         journey = replace(journey, sightings=_latest((*journey.sightings, (message.at, signals.evidence))))
     records: list[Record] = []
@@ -89,6 +101,13 @@ def hear(understood: Understood, profile: Profile, duplicate_of: EventRef | None
     if journey == before and not (journey.touches or journey.steps):
         return records
     return records + settle(journey, profile, facts, now, fresh, place=len(records) and 200)
+
+
+def _left_behind(left: Profile, facts: Facts) -> list[Touch]:
+    """What a device told before it named the person it has passed on to: visits by the own link of the person it was known as. They shared
+    a link and handed over the device; the visits are the other's, and the rules see that it is one device."""
+    device, own = left.changes[-1].key, (left.id, *left.sources)
+    return [touch for touch in journey_of(left, facts).touches if touch.device == device and touch.advocate_id in own]
 
 
 def _is_first_of_server(understood: Understood, signals: Signals, facts: Facts) -> bool:

@@ -81,7 +81,10 @@ def _relate(docket: Docket) -> None:
 
 
 def _hand_over(docket: Docket) -> None:
-    """What stood for a number that became part of this person stands for the person now: the old rows are displaced."""
+    """What stood for a number that became part of this person stands for the person now: the old rows are displaced.
+
+    They are a moment older than the rows that stand, so that a list with the newest first, of each other person one, shows those.
+    """
     for number in docket.friend.sources:
         part = docket.known.journeys.get(number)
         if part is None or not part.related:
@@ -99,7 +102,7 @@ def _hand_over(docket: Docket) -> None:
                         touch.campaign,
                         touch.reason,
                         touch.at,
-                        docket.now,
+                        docket.now - 1,
                         docket.fresh.arrival,
                         docket.now,
                     )

@@ -189,6 +189,8 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     evidence: Evidence = NO_EVIDENCE
     recent: int = 0
     """The click's own `recent`: clicks from its address in the ten minutes before."""
+    device: str = ""
+    """The key of the browser that told of it, where the message named nobody else."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):

@@ -12,7 +12,7 @@ from goodword.simulation.world import World
 
 Kind = Literal["cheat", "twin", "honest"]
 DAY_MS = 24 * 3600 * 1000
-BREATH_S = 6.0
+BREATH_S = 3.0
 """How long people take between a link and a click, and from there to a sign-up and a purchase. Default rules find less hurried."""
 
 

@@ -16,6 +16,7 @@ PAID = frozenset(("FULFILLED", "SENT", "REDEEMED"))
 AGAINST = frozenset(("FAIL", "REVIEW", "WAIT"))
 WAITING = frozenset(("EARNED", "FAILED"))
 PAGE = 1_000
+REVIEWS_MAX = 100_000
 AT_ONCE = 24
 EXAMPLES_MAX = 5
 WHY_MAX = 3
@@ -145,11 +146,13 @@ class Scorer:
         self.attribution = Attribution()
         self._reasons: Counter[str] = Counter()
         self._other_reasons: Counter[str] = Counter()
+        self._reviewed: Counter[str] = Counter()
         self._examples: Counter[tuple[int, str]] = Counter()
 
     async def score(self) -> Report:
         """Everything, play by play."""
         slots = asyncio.Semaphore(AT_ONCE)
+        await self._ask_reviews()
 
         async def one(play: Play) -> None:
             async with slots:
@@ -184,6 +187,19 @@ class Scorer:
 
     _paid: float = 0
 
+    async def _ask_reviews(self) -> None:
+        """What waits for a person to look at it: as long as it does, there is no reward yet."""
+        play = self.plays[0]
+        for offset in range(0, REVIEWS_MAX, PAGE):
+            answer = await play.sender.ask("GET", f"/v2/reviews?campaign_id={play.terms.program}&limit={PAGE}&offset={offset}")
+            found = answer.json if answer.status == 200 else []
+            for review in found:
+                if review["kind"] == "outcome":
+                    for side in ("friend", "advocate"):
+                        self._reviewed[str(review.get(side, {}).get("person_id"))] += play.terms.points
+            if len(found) < PAGE:
+                break
+
     async def _ask(self, play: Play) -> dict[str, Found]:
         found: dict[str, Found] = {}
         for role in play.roles.values():
@@ -200,6 +216,7 @@ class Scorer:
                 found.paid += points
             elif state in WAITING:
                 found.waiting += points
+        found.waiting += self._reviewed[number]
         if role.is_judged:
             answer = await play.sender.ask("GET", f"/v5/persons/{number}/relationships?limit={PAGE}")
             for relation in answer.json if answer.status == 200 else ():
