@@ -146,6 +146,7 @@
       ["gw_id", "gw_click", "gw_user"].forEach(function (name) { keep(name, ""); });
       return api;
     },
+    push: function (call) { if (api[call[0]]) api[call[0]].apply(api, call.slice(1)); },
     anonymousId: anonymousId,
     clickId: function () { return kept("gw_click"); }
   };
@@ -159,6 +160,6 @@
   noteClick();
   if (said.page !== "off") api.page();
   /* Calls made before this script came: window.goodword = [["track", "Signed Up"]] */
-  if (Array.isArray(before)) before.forEach(function (call) { if (api[call[0]]) api[call[0]].apply(api, call.slice(1)); });
+  if (Array.isArray(before)) before.forEach(api.push);
   send();
 })(window, document);
