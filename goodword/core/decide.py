@@ -251,8 +251,8 @@ def _change_profile(
             return _set_parameter(command, profile, now)
         case c.SetBlock():
             changed = replace(profile, block=Block(command.type, command.reason, now), version=profile.version + 1)
-            was_blocked = profile.block is not None and profile.block.type == "EVENTS"
-            is_blocked = command.type == "EVENTS"
+            was_blocked = profile.block is not None and profile.block.type != "NONE"
+            is_blocked = command.type != "NONE"
             marks = quality.person_blocked(profile, is_blocked, now) if is_blocked or was_blocked else []
             return Decision(Outcome("done", profile_id=profile.id), (changed, *marks))
         case c.SetMembership():

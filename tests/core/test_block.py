@@ -151,7 +151,8 @@ def test_a_blocked_person_is_known_again_until_the_block_is_lifted() -> None:
         facts.lay(decision.records)
         return [record.is_listed for record in decision.records if isinstance(record, BlockListed)]
 
-    assert set_block("REWARDS") == []
+    assert set_block("NONE") == []
+    assert set_block("REWARDS") == [True, True]
     assert set_block("EVENTS") == [True, True]
     assert facts.referrals.reference.marks == {"adev", "njoe@gmail.com"}
     assert set_block("NONE") == [False, False]
