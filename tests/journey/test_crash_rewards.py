@@ -1,4 +1,4 @@
-"""Laws 1 and 2 for rewards: `kill -9` in a storm of conversions doubles no reward, loses none, issues no coupon twice, forgets no webhook."""
+"""Laws 1 and 2 for rewards: `kill -9` amid a storm of orders doubles no reward, loses none, issues no coupon twice, forgets no webhook."""
 
 from __future__ import annotations
 
