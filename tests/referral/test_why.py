@@ -345,7 +345,8 @@ def test_an_advocate_of_many_friends_is_read_by_pages(town: Town) -> None:
 
 def test_no_story_reads_a_table_through(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     town.link(refer(town), "ada-code")
-    read, plans = town.store.database.read, []
+    read = town.store.database.read
+    plans: list[tuple[str, str]] = []
 
     def explained(sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
         plans.extend((row[3], sql) for row in read("EXPLAIN QUERY PLAN " + sql, params))
