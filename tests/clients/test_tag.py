@@ -29,8 +29,6 @@ class ShopPage(BaseHTTPRequestHandler):
         consent = ' data-consent="required"' if "consent" in self.path else ""
         call = 'window.goodword=window.goodword||[];goodword.push(["track","early",{"n":1}])'
         early = f"<script>{call}</script>" if "early" in self.path else ""
-            '<script>window.goodword=window.goodword||[];goodword.push(["track","early",{"n":1}])</script>' if "early" in self.path else ""
-        )
         tag = f'<script async src="{self.goodword.url}/goodword.js" data-key="{self.goodword.ingest_key}"{consent}></script>'
         body = f"<!doctype html><title>A shop</title>{early}{tag}<p>Welcome</p>".encode()
         self.send_response(200)
