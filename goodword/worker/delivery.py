@@ -32,8 +32,9 @@ from goodword.worker.outgoing import Exchange, Outgoing
 IN_FLIGHT_MAX = 16
 SLICE = 64
 UNRECORDED_MAX = 256
-RECORD_MAX = 200
+RECORD_MAX = 400
 RECORD_PAUSE_S = 0.01
+RECORD_PAUSE_S_MAX = 0.2
 RETRY_PAUSE_S = 0.5
 LOOK_AGAIN_S = 3_600.0
 BUSY_WAITING = 400
@@ -198,8 +199,11 @@ class Deliveries:
 
     async def _record(self) -> None:
         """Record what was answered, all there is at once; what cannot be recorded now is held until it can."""
+        took_s = 0.0
         while self._answered:
-            await asyncio.sleep(RECORD_PAUSE_S)
+            # on a slow disk fewer and larger commits, so that most of the time goes into sending
+            await asyncio.sleep(min(max(RECORD_PAUSE_S, 3 * took_s), RECORD_PAUSE_S_MAX))
+            began = self._loop.time()
             batch, self._answered = self._answered[:RECORD_MAX], self._answered[RECORD_MAX:]
             accounts: dict[int, list[Attempt]] = {}
             for queue, attempt in batch:
@@ -210,6 +214,7 @@ class Deliveries:
                 self._answered = [*batch, *self._answered]
                 await asyncio.sleep(RETRY_PAUSE_S)
                 continue
+            took_s = self._loop.time() - began
             for queue, attempt in batch:
                 queue.known.discard(attempt.delivery_id)
                 self._wake(queue)
