@@ -196,7 +196,7 @@ async def wedding(play: Play) -> None:
     await play.pause()
     for guest in guests:
         await guest.buy(play.dice.randint(25, 90))
-        rewarded(advocate, guest)
+        rewarded(advocate, guest, "SHARE_RECIPIENT")
 
 
 @story(21, "cheat", "guesses codes", people=2)
