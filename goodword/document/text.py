@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any, NoReturn
 
 import msgspec
@@ -21,9 +22,12 @@ from goodword.core.campaign_check import Known, check, errors
 from goodword.core.campaign_schema import Problem
 from goodword.core.campaign_schema import read as read_shape
 
-BYTES_MAX = 128 * 1024
+BYTES_MAX = 64 * 1024
 NODES_MAX = 20_000
 DEPTH_MAX = 40
+OPEN_MAX = 100
+"""Brackets that may be open at once: the reader's time grows with their square."""
+_BRACKETS = re.compile(r"[\[\]{}]")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -154,7 +158,18 @@ def _json(text: str) -> Text | None:
     return Text(raw)
 
 
+def _open_at_once(text: str) -> int:
+    """How many brackets are open at once, at most; those within texts count too."""
+    most = count = 0
+    for found in _BRACKETS.findall(text):
+        count = count + 1 if found in "[{" else max(count - 1, 0)
+        most = max(most, count)
+    return most
+
+
 def _yaml(text: str) -> Text:
+    if _open_at_once(text) > OPEN_MAX:
+        raise _Refused("is nested too deeply", "No campaign is.")
     try:
         node = YAML(typ="safe", pure=True).compose(text)
         found = _Building()
@@ -188,6 +203,8 @@ class _Building:
         if self.count > NODES_MAX or len(around) > DEPTH_MAX:
             raise _Refused("is too large or nested too deeply", "Write less, without aliases.", line)
         inside = (*around, id(node))
+        if not isinstance(node, ScalarNode) and str(node.tag) not in (f"{_TAG}map", f"{_TAG}seq"):
+            raise _tagged(node, line)
         match node:
             case MappingNode():
                 return self._mapping(node, path, inside)
@@ -227,7 +244,11 @@ def _scalar(node: Node, line: int) -> Any:
         case "str" | "timestamp" | "merge" | "value":
             return text
         case _:
-            raise _Refused(f"has the tag {str(node.tag)[:60]}", "Write plain values, without tags.", line)
+            raise _tagged(node, line)
+
+
+def _tagged(node: Node, line: int) -> _Refused:
+    return _Refused(f"has the tag {str(node.tag)[:60]}", "Write plain values, without tags.", line)
 
 
 def with_line(checked: Checked, problem: Problem) -> dict[str, Any]:
