@@ -46,19 +46,26 @@ def main() -> None:
             file.write_text("\n".join(codes) + "\n")
             with Watch(server) as watch:
                 rate, errors, p50, p99, most = _flood(server, file, options.connections, options.seconds)
-            print(f"flat out     {rate:8,.0f} clicks/s   {watch.cpu_s / (rate * options.seconds) * 1e6:6.1f} us of CPU each   "
-                  f"p50 {p50:.1f} ms  p99 {p99:.1f} ms  max {most:.1f} ms   {errors} errors")  # fmt: skip
+            cpu_us = watch.cpu_s / (rate * options.seconds) * 1e6
+            _print("flat out", rate, cpu_us, p50, p99, most, f"{errors} errors")
             pace = options.rate or rate / 2
             with Watch(server) as watch:
                 times = asyncio.run(_paced(server.port, codes, pace, options.seconds))
-            print(f"paced        {pace:8,.0f} clicks/s   {watch.cpu_s / max(1, len(times)) * 1e6:6.1f} us of CPU each   "
-                  f"p50 {percentile(times, 50):.1f} ms  p99 {percentile(times, 99):.1f} ms  max {max(times):.1f} ms   {len(times)} answers")  # fmt: skip
+            cpu_us = watch.cpu_s / max(1, len(times)) * 1e6
+            _print("paced", pace, cpu_us, percentile(times, 50), percentile(times, 99), max(times), f"{len(times)} answers")
         finally:
             server.stop()
 
 
+def _print(name: str, rate: float, cpu_us: float, p50: float, p99: float, most: float, more: str) -> None:
+    times = f"p50 {p50:.1f} ms  p99 {p99:.1f} ms  max {most:.1f} ms"
+    print(f"{name:<12}{rate:8,.0f} clicks/s   {cpu_us:6.1f} us of CPU each   {times}   {more}")
+
+
 def _create_key(program: Path, data: Path) -> str:
-    made = subprocess.run([program, "key", "create", "bench", "--scope", "admin", "--data", data], capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        [program, "key", "create", "bench", "--scope", "admin", "--data", data], capture_output=True, text=True, check=True
+    )
     return made.stdout.strip()
 
 
