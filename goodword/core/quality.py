@@ -202,7 +202,7 @@ class ShareRecipients(_Rule, frozen=True, forbid_unknown_fields=True, omit_defau
     """Recipients of one share."""
 
     action: Action = "refuse"
-    count: Count = 50
+    count: Count = 500
 
 
 class EmailRate(_Rule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -126,6 +126,8 @@ class Share(Struct, frozen=True):
     message: str = ""
     subject: str = ""
     data: dict[str, str] = field(default_factory=dict)
+    quality: Literal["HIGH", "LOW"] = "HIGH"
+    """LOW where a rule of sharing objected: its recipients are counted, and nobody is credited for having written to them."""
 
 
 class Relationship(Struct, frozen=True):

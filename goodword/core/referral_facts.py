@@ -179,12 +179,13 @@ class ReferralFacts(Struct):
             rest.append((record.id, record.code))
             stock += 1
         self.free[record.supplier], self.stock[record.supplier] = rest, stock
-        if record.is_removed:
-            codes = self.pool_codes.get(record.supplier, {})
-            self.pool_codes[record.supplier] = {code: held for code, held in codes.items() if held[0] != record.id}
+        if codes := self.pool_codes.get(record.supplier):
+            held = {code: entry if entry[0] != record.id else (record.id, record.reward_id) for code, entry in codes.items()}
+            kept = {code: entry for code, entry in held.items() if not (record.is_removed and entry[0] == record.id)}
+            self.pool_codes[record.supplier] = kept
 
     def _share(self, record: Share) -> None:
         self.shares[record.profile_id] = self.shares.get(record.profile_id, 0) + max(1, len(record.recipients))
-        for email in record.recipients:
+        for email in record.recipients if record.quality == "HIGH" else ():
             to = SharedTo(record.id, record.profile_id, record.program, record.campaign, record.at)
             self.recipients.setdefault(email, []).append(to)

@@ -88,7 +88,8 @@ class ReferralSaving:
                     account, record.id, record.profile_id, record.at, record.channel, record.program, record.campaign,
                     len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())),
                 ))  # fmt: skip
-                self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in record.recipients)
+                found = record.recipients if record.quality == "HIGH" else ()
+                self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in found)
             case Shareable():
                 slot = digest(account, f"s{record.profile_id}\0{record.program}\0{record.key}")
                 self.last["shareable"][account, digest(account, "k" + record.code.casefold())] = (

@@ -214,3 +214,16 @@ def test_a_share_to_someone_who_is_known_judges_them_anew() -> None:
     facts.owners = {IdentityKey("eben@mail.example"): Owner(BEN), IdentityKey("eeve@mail.example"): Owner(None)}
     decision = share(facts, recipients=emails)
     assert decision.outcome.verdict == "done"
+
+
+def test_a_share_that_a_rule_refuses_is_counted_and_credits_nobody() -> None:
+    facts = known(link(), campaigns=(LIVE,))
+    facts.owners = {IdentityKey("eben@mail.example"): Owner(BEN)}
+    said = Share(0, ADA, 5, "EMAIL", "ada-10", "", "", ("ben@mail.example",), "Free money at https://evil.example/x")
+    decision = decide(c.RecordShare(1, said), facts, NOW, Fresh(7, ProfileId(50)))
+    kept, announced = decision.records
+    assert isinstance(kept, Share)
+    assert isinstance(announced, Announcement)
+    assert (kept.quality, announced.payload["quality"]) == ("LOW", "LOW")
+    assert facts.referrals.shares[ADA] == 1
+    assert facts.referrals.recipients == {}

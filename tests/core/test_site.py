@@ -106,12 +106,13 @@ def test_an_ordinary_share_passes() -> None:
 
 
 def test_cheat_19_mass_mailing_to_strangers() -> None:
-    many = tuple(f"x{number}@mail.example" for number in range(51))
+    many = tuple(f"x{number}@mail.example" for number in range(501))
     assert shared(recipients=many)["share_recipients"] == "FAIL"
     assert shared(recipients=many[:40], shares=60)["mass_shares"] == "PASS"
     assert shared(recipients=many[:41], shares=60)["mass_shares"] == "REVIEW", "a wedding's list waits"
     assert shared(received={"fay@mail.example": 5})["email_rate"] == "FAIL"
     assert shared(received={"fay@mail.example": 4})["email_rate"] == "PASS"
+    assert shared(received={"fay@mail.example": 5}, recipients=("fay@mail.example", "new@mail.example"))["email_rate"] == "PASS"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec.structs import replace
 
 from goodword.core import code as codes
@@ -16,8 +18,10 @@ from goodword.core.profile import IdentityKey, Profile
 from goodword.core.reconcile import PLACES_MAX
 from goodword.core.referral import Click, Shareable
 from goodword.core.referral import Share as ActOfSharing
+from goodword.core.rule.share import judge_share
 from goodword.core.times import Millis, write_time
 
+WEEK_MS = 7 * 24 * 3_600_000
 FIRST_PLACE = 8
 PLACES_PER_FRIEND = 40
 """Of the command's own ids, for what judging one friend anew may earn."""
@@ -171,6 +175,8 @@ def _share(command: c.RecordShare, facts: Facts, now: Millis, fresh: Fresh) -> D
         campaign=live[0].id if live is not None else "",
         at=now,
     )
+    if live is not None:
+        share = replace(share, quality=_quality(share, live[0], facts, now))
     payload = {
         "share_id": str(share.id),
         "person_id": str(profile.id),
@@ -181,12 +187,23 @@ def _share(command: c.RecordShare, facts: Facts, now: Millis, fresh: Fresh) -> D
         "program": share.program,
         "campaign_id": share.campaign,
         "recipients": len(share.recipients),
+        "quality": share.quality,
         "created_date": write_time(now),
     }
     announced = Announcement("share.created", f"share-{share.id}", now, profile.id, payload)
     known.lay(share)
-    judged = _judge_friends(share, facts, now, fresh)
+    judged = _judge_friends(share, facts, now, fresh) if share.quality == "HIGH" else []
     return Decision(Outcome("done", profile_id=profile.id, value=share), [share, announced, *judged])
+
+
+def _quality(share: ActOfSharing, campaign: Campaign, facts: Facts, now: Millis) -> Literal["HIGH", "LOW"]:
+    """LOW where a rule of the campaign refuses an act of sharing."""
+    known, mark = facts.referrals, campaign.mark_at(now)
+    assert mark is not None, "only a live campaign judges"
+    document = campaign.documents[mark.version]
+    received = {email: sum(to.at > now - WEEK_MS for to in known.recipients.get(email, ())) for email in share.recipients}
+    results = judge_share(document.quality, share, known.shares.get(share.profile_id, 0), received)
+    return "LOW" if any(each.result == "FAIL" for each in results) else "HIGH"
 
 
 def _judge_friends(share: ActOfSharing, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:

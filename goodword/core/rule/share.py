@@ -1,4 +1,7 @@
-"""Rules about an act of sharing: how many, to how many, in which words. A share that they object to is kept, and credits nobody."""
+"""Rules about an act of sharing: how many, to how many, in which words.
+
+A share that they refuse is kept and counted; that its recipients were written to credits nobody. The share link works as before.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +56,9 @@ def _email_rate(quality: Quality, share: Share, received: Mapping[str, int]) -> 
     terms = quality.email_rate
     if terms.action == "off":
         return None
-    if all(received.get(email, 0) < terms.count for email in share.recipients):
+    if not share.recipients or any(received.get(email, 0) < terms.count for email in share.recipients):
         return passes("email_rate")
-    return objects(terms.action, "email_rate", f"a recipient was written to {terms.count} times within seven days already")
+    return objects(terms.action, "email_rate", f"all recipients were written to {terms.count} times within seven days already")
 
 
 def _count(quality: Quality, shares: int) -> Passed | None:
