@@ -179,10 +179,12 @@ class ReferralFacts(Struct):
             rest.append((record.id, record.code))
             stock += 1
         self.free[record.supplier], self.stock[record.supplier] = rest, stock
-        if codes := self.pool_codes.get(record.supplier):
-            held = {code: entry if entry[0] != record.id else (record.id, record.reward_id) for code, entry in codes.items()}
-            kept = {code: entry for code, entry in held.items() if not (record.is_removed and entry[0] == record.id)}
-            self.pool_codes[record.supplier] = kept
+        codes = self.pool_codes.get(record.supplier, {})
+        code = next((code for code, held in codes.items() if held[0] == record.id), None)
+        if code is not None and record.is_removed:
+            del codes[code]
+        elif code is not None:
+            codes[code] = (record.id, record.reward_id)
 
     def _share(self, record: Share) -> None:
         self.shares[record.profile_id] = self.shares.get(record.profile_id, 0) + max(1, len(record.recipients))

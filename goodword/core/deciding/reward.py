@@ -55,7 +55,7 @@ def decide(command: RewardCommand, facts: Facts, now: Millis, fresh: Fresh) -> D
         case c.TendReward(reward_id=reward_id):
             reward = facts.referrals.rewards.get(reward_id)
             return _done(_tend(reward, facts, now, fresh), reward_id) if reward is not None else _done([], reward_id)
-        case c.MoveReward() | c.SetRewardExpiry():
+        case _:
             reward = facts.referrals.rewards.get(command.reward_id)
             if reward is None:
                 return _refused("reward_not_found", "There is no reward with this id.")
