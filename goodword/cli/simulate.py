@@ -149,7 +149,7 @@ def print_report(report: Report) -> None:
     console = table_console()
     found = report.attribution
     counts = ", ".join(f"{count} {what}" for what, count in sorted(report.counts.items()))
-    console.print(f"{report.people} people, seed {report.seed}, {report.seconds:g} s: {counts}.", highlight=False)
+    console.print(f"{report.people} people, seed {report.seed}, {report.seconds:g} s ({report.played_s:g} s playing): {counts}.", highlight=False)
     console.print(
         f"Attribution: precision {found.precision:.2%}, recall {found.recall:.2%}"
         f" ({found.right} right, {found.wrong} wrong, {found.missing} missing). Reasons: "

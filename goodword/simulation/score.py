@@ -98,6 +98,8 @@ class Report:
     troubles: dict[str, int]
     failures: list[str]
     seconds: float = 0
+    played_s: float = 0
+    """Of the seconds, those until the last message was acknowledged; the rest were spent on asking."""
     money: dict[str, float] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     """User ids worth a look: a `friend` who was rewarded, and a `cheat` who was not."""

@@ -75,11 +75,13 @@ async def simulate(url: str, keys: Keys, plan: Plan, template: dict[str, Any], p
     began = time.monotonic()
     try:
         await _perform(plays, plan, sender, terms, changed, progress)
+        played_s = round(time.monotonic() - began, 1)
         progress("asking the server what became of it", 0, 0)
         report = await Scorer(plays, plan.seed).score()
     finally:
         sending.cancel()
         await sender.client.close()
+    report.played_s = played_s
     report.seconds = round(time.monotonic() - began, 1)
     return report
 
