@@ -22,7 +22,7 @@ from goodword.core.profile import Profile, ProfileId
 from goodword.core.reconcile import reconcile, reconcile_bonuses
 from goodword.core.referral import Credit, Journey, Judgement, Relationship, Touch
 from goodword.core.reward import Passed
-from goodword.core.times import Millis
+from goodword.core.times import Millis, write_time
 from goodword.core.verdict import Docket, Verdict, judge_step, kind_of, standing_key
 
 _encode = msgspec.json.Encoder().encode
@@ -200,16 +200,18 @@ def _forget(docket: Docket, key: str) -> None:
 
 
 def _attributed(verdict: Verdict, friend: Profile, now: Millis) -> Announcement:
-    step, touch = verdict.step, verdict.touch
+    step, touch, advocate = verdict.step, verdict.touch, verdict.advocate
     payload = {
         "event_name": step.name,
-        "event_time": step.at,
+        "event_time": write_time(step.at),
         "person_id": str(friend.id),
         "partner_user_id": friend.user_id,
         "advocate_person_id": str(verdict.advocate_id),
+        "advocate_partner_user_id": advocate.user_id if advocate is not None else None,
         "campaign_id": verdict.campaign.id,
         "program": verdict.campaign.program,
         "reason": touch.reason if touch is not None else "",
         "quality": verdict.quality,
     }
-    return Announcement("referral.attributed", f"attributed-{step.arrival}-{verdict.campaign.id}", now, friend.id, payload)
+    event_id = f"attributed-{step.arrival}-{verdict.campaign.id}"
+    return Announcement("referral.attributed", event_id, now, friend.id, payload, other_id=None if advocate is None else advocate.id)
