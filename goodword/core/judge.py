@@ -18,6 +18,7 @@ from goodword.core.decision import Record
 from goodword.core.delivery import Announcement
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
+from goodword.core.likeness import token_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.reconcile import reconcile, reconcile_bonuses
 from goodword.core.referral import Credit, Journey, Judgement, Relationship, Touch
@@ -53,7 +54,9 @@ def _relate(docket: Docket) -> None:
         for program in programs:
             latest[program, docket.resolve(touch.advocate_id)] = touch
     standing = {verdict.campaign.program: verdict.advocate_id for verdict in docket.verdicts if verdict.touch is not None}
-    related = dict(docket.journey.related)
+    email = docket.friend.email
+    alike = token_of(email) if email is not None else ""
+    related = dict(docket.journey.related) if docket.journey.alike == alike else {}
     for (program, advocate), touch in latest.items():
         rivals = [(other.at, number) for (named, number), other in latest.items() if named == program and number != advocate]
         stands = standing.get(program)
@@ -74,10 +77,11 @@ def _relate(docket: Docket) -> None:
                 docket.now,
                 docket.fresh.arrival,
                 displaced or None,
+                alike,
             )
         )
-    if related != docket.journey.related:
-        docket.journey = replace(docket.journey, related=related)
+    if related != docket.journey.related or (related and docket.journey.alike != alike):
+        docket.journey = replace(docket.journey, related=related, alike=alike)
 
 
 def _hand_over(docket: Docket) -> None:

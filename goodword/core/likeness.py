@@ -83,6 +83,12 @@ def look_alike(one: str, other: str) -> Likeness:
     return "alike" if domain == other_domain and skeleton(name) == skeleton(other_name) else ""
 
 
+def token_of(email: str) -> str:
+    """The same for all addresses that `look_alike`."""
+    name, _, domain = normalize(email).rpartition("@")
+    return f"{skeleton(name)}@{domain}"
+
+
 def skeleton(text: str) -> str:
     """What a text looks like: without accents and separators, letters of other scripts as those of ASCII, zero as `o`. Idempotent."""
     if not text.isascii():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -33,6 +34,7 @@ _PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,
 _RESERVED = frozenset("alt arpa invalid local localhost onion".split())
 
 
+@lru_cache(maxsize=4096)
 def normalize(email: str) -> str:
     """The address that stands for a mailbox: lower case, without plus suffix, without what its provider ignores. Idempotent."""
     text = email.strip()

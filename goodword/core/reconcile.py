@@ -161,7 +161,7 @@ def _earn(
         waiting="pending" if due_at > docket.now else "",
         due_at=due_at if due_at > docket.now else None,
         expires_at=docket.now + days * DAY_MS if days else None,
-        rules=(*verdict.rules, *rules),
+        rules=(*(each for each in verdict.rules if each.result == "WAIT"), *rules),
     )
     _take(docket, advance(reward, docket.facts, docket.now, docket.fresh, docket.place + 1, is_new=True))
     docket.place += PLACES_PER_REWARD

@@ -142,6 +142,9 @@ class Relationship(Struct, frozen=True):
     updated_at: Millis
     cause: int
     displaced_at: Millis | None = None
+    alike: str = ""
+    """What the friend's address looks like (`likeness.token_of`), by which an advocate's friends that look alike are found; stored as a
+    keyed hash."""
 
 
 class Judgement(Struct, frozen=True):
@@ -246,6 +249,8 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     sightings: tuple[tuple[Millis, Evidence], ...] = ()
     standings: dict[str, Standing] = field(default_factory=dict)
     cancellations: tuple[Cancellation, ...] = ()
+    alike: str = ""
+    """The likeness that the relationship rows were written with."""
     related: dict[str, Millis] = field(default_factory=dict)
     """Relationship rows written: `program, advocate` to when it was displaced (0: it stands)."""
 

@@ -11,7 +11,7 @@ from goodword.core.decision import BlockListed, EndpointSaved
 from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
-from goodword.core.referral import Click, Credit, Journey, Share, Shareable, Step
+from goodword.core.referral import Click, Credit, Journey, Relationship, Share, Shareable, Step
 from goodword.core.reward import BUILT_IN, CouponMoved, CouponsAdded, Earning, Reward, Supplier, SupplierSaved, Transition
 from goodword.core.times import Millis
 
@@ -91,8 +91,8 @@ class ReferralFacts(Struct):
     pool_codes: dict[str, dict[str, tuple[int, int | None]]] = field(default_factory=dict)
     """Codes that a pool has: number, and the reward each was handed out for."""
     shares: dict[ProfileId, int] = field(default_factory=dict)
-    friends: dict[ProfileId, dict[ProfileId, tuple[str, ...]]] = field(default_factory=dict)
-    """Addresses of an advocate's latest friends."""
+    alike: dict[tuple[ProfileId, str], set[ProfileId]] = field(default_factory=dict)
+    """By advocate and likeness (`likeness.token_of`): the friends whose address looks so."""
     browsers_by_ip: dict[str, int] = field(default_factory=dict)
     has_server_outcomes: bool = False
     """Whether servers of the account say outcomes, so that one that only a browser said stands out."""
@@ -116,6 +116,9 @@ class ReferralFacts(Struct):
         match record:
             case Journey():
                 self.journeys[record.profile_id] = record
+            case Relationship(alike=alike):
+                if alike:
+                    self.alike.setdefault((record.advocate_id, alike), set()).add(record.friend_id)
             case Reward():
                 self.keep(record)
             case Credit():

@@ -12,6 +12,7 @@ from goodword.core.campaign import DAY_MS, Campaign, Document
 from goodword.core.decision import Record
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
+from goodword.core.likeness import token_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.quality import STICKY, judge_quality
 from goodword.core.referral import Case, Counts, Journey, Party, Standing, Step, StepKind, Touch
@@ -163,8 +164,7 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         shares=known.shares.get(advocate.id, 0) if advocate is not None else 0,
         browsers_by_ip=max((known.browsers_by_ip.get(each, 0) for each in {ip, step.evidence.ip}), default=0),
     )
-    friends = known.friends.get(advocate.id, {}) if advocate is not None else {}
-    own = docket.numbers(docket.friend.id)
+    others = _alike(docket, advocate) if advocate is not None else ()
     return Case(
         step,
         kind,
@@ -175,10 +175,21 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         counts,
         _ancestors(docket, advocate) if advocate is not None else (),
         docket.now,
-        others=tuple(email for number, emails in friends.items() if number not in own for email in emails),
+        others=others,
         outcomes=frozenset(name.casefold() for name in document.events.outcome),
         has_server_outcomes=known.has_server_outcomes,
     )
+
+
+def _alike(docket: Docket, advocate: Profile) -> tuple[str, ...]:
+    """Addresses of the advocate's other friends that look like one of the friend's."""
+    found = {
+        number
+        for token in {token_of(email) for email in docket.friend.emails}
+        for number in docket.known.alike.get((advocate.id, token), ())
+    }
+    others = (docket.facts.profile(number) for number in sorted(found.difference(docket.numbers(docket.friend.id))))
+    return tuple(email for other in others if other is not None and other.id != docket.friend.id for email in other.emails)
 
 
 def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:

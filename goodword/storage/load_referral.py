@@ -126,7 +126,7 @@ class Loading:
         self.clicked: set[ProfileId] = set()
         self.now = self.known.now
 
-    def _by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
+    def by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
         digest = self.store.sealer.hash
         return {digest(self.account, kind + text): text for text in texts}
 
@@ -176,9 +176,9 @@ class Loading:
             known.shares[number] = next(iter(rows))[0]
 
     def _shareables(self, asked: ReferralLookup) -> None:
-        codes = self._by_hash("k", asked.codes | asked.clicked)
+        codes = self.by_hash("k", asked.codes | asked.clicked)
         slots = {f"{profile}\0{program}\0{key}": (profile, program, key) for profile, program, key in asked.slots}
-        hashed = self._by_hash("s", slots)
+        hashed = self.by_hash("s", slots)
         rows = self.read(
             "SELECT s.code, s.profile_id, s.body FROM carray(?) k CROSS JOIN shareable s ON s.account_id = ? AND s.code = k.value",
             codes,
@@ -212,7 +212,7 @@ class Loading:
             self.profiles({self.facts.merged.get(number, number) for number in self.clicked})
 
     def _coupon_uses(self, coupons: set[str]) -> Iterable[tuple[str, CouponUse]]:
-        hashes = self._by_hash("q", coupons)
+        hashes = self.by_hash("q", coupons)
         rows = self.read(
             "SELECT q.hash, r.id, r.profile_id, r.other_id, r.role, r.program, r.campaign_id FROM carray(?) k"
             " CROSS JOIN coupon q ON q.account_id = ?2 AND q.hash = k.value"
@@ -325,7 +325,7 @@ class Loading:
     def _match_back(self, friends: set[ProfileId]) -> None:
         """Shares that the friends' addresses received: those of their profiles, and those their messages bring."""
         emails = {email for friend in friends if (profile := self.facts.profiles.get(friend)) for email in profile.emails}
-        hashes = self._by_hash("e", emails | self.emails)
+        hashes = self.by_hash("e", emails | self.emails)
         for email, share, advocate, program, campaign, at in self.read(
             "SELECT p.email, s.id, s.profile_id, s.program, s.campaign_id, s.at FROM carray(?) k"
             " CROSS JOIN share_recipient p ON p.account_id = ?2 AND p.email = k.value"

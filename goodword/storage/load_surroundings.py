@@ -1,4 +1,4 @@
-"""Loads what others did around a referral: shares, other browsers at an address, the advocate's earlier friends. Rules count it."""
+"""Loads what others did around a referral: shares, other browsers at an address, friends that look alike. Rules count it."""
 
 from __future__ import annotations
 
@@ -6,55 +6,64 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from goodword.core.likeness import token_of
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Evidence, Journey
 
 if TYPE_CHECKING:
     from goodword.storage.load_referral import Loading
 
-FRIENDS_MAX = 10
-"""Of an advocate's earlier friends, the latest so many are compared with a new one."""
 SHARES_DAYS_MS = 7 * 24 * 3_600_000
 BROWSERS_DAYS_MS = 30 * 24 * 3_600_000
 BROWSERS_MAX = 200
+ALIKE_MAX = 20
 _evidence = msgspec.json.Decoder(Evidence).decode
 
 
 def load_surroundings(loading: Loading, friends: set[ProfileId]) -> None:
     """For the friends of a group and the advocates their journeys name."""
     known, merged = loading.known, loading.facts.merged
+    advocates: set[ProfileId] = set()
     for friend in friends:
         journeys = [known.journeys[number] for number in loading.numbers(friend) if number in known.journeys]
-        advocates = {merged.get(touch.advocate_id, touch.advocate_id) for journey in journeys for touch in journey.touches}
-        for advocate in advocates - {friend}:
-            _shares(loading, advocate)
-            _friends(loading, advocate)
+        theirs = {merged.get(touch.advocate_id, touch.advocate_id) for journey in journeys for touch in journey.touches}
+        for advocate in theirs - {friend}:
             _browsers(loading, journeys, advocate)
+        advocates |= theirs
+    _shares(loading, advocates)
+    _alike(loading, friends)
 
 
-def _shares(loading: Loading, advocate: ProfileId) -> None:
-    if advocate in loading.known.shares:
-        return
-    rows = loading.store.database.load(
-        "SELECT coalesce(sum(max(recipients, 1)), 0) FROM share WHERE account_id = ? AND profile_id = ? AND at > ?",
-        (loading.account, advocate, loading.now - SHARES_DAYS_MS),
-    )
-    loading.known.shares[advocate] = next(iter(rows))[0]
+def _shares(loading: Loading, advocates: set[ProfileId]) -> None:
+    for advocate, count in loading.read(
+        "SELECT s.profile_id, sum(max(s.recipients, 1)) FROM carray(?) k"
+        " CROSS JOIN share s ON s.account_id = ? AND s.profile_id = k.value AND s.at > ? GROUP BY s.profile_id",
+        advocates - loading.known.shares.keys(),
+        loading.account,
+        loading.now - SHARES_DAYS_MS,
+    ):
+        loading.known.shares[ProfileId(advocate)] = count
 
 
-def _friends(loading: Loading, advocate: ProfileId) -> None:
-    """The addresses of the advocate's latest friends."""
-    known = loading.known
-    if advocate in known.friends:
-        return
-    rows = loading.store.database.load(
-        "SELECT friend_id FROM relationship WHERE account_id = ? AND advocate_id = ? ORDER BY updated_at DESC LIMIT ?",
-        (loading.account, advocate, FRIENDS_MAX),
-    )
-    numbers = [ProfileId(number) for (number,) in rows]
-    loading.profiles(set(numbers))
-    found = [(number, loading.facts.profiles[number].emails) for number in numbers if number in loading.facts.profiles]
-    known.friends[advocate] = {number: emails for number, emails in found if emails}
+def _alike(loading: Loading, friends: set[ProfileId]) -> None:
+    """Whose friends look like these: few, so their profiles are loaded, to be compared."""
+    profiles = loading.facts.profiles
+    emails = {email for friend in friends if (profile := profiles.get(friend)) is not None for email in profile.emails} | loading.emails
+    tokens = loading.by_hash("l", {token_of(email) for email in emails})
+    found: dict[bytes, int] = {}
+    wanted: set[ProfileId] = set()
+    for hash16, advocate, friend in loading.read(
+        "SELECT r.alike, r.advocate_id, r.friend_id FROM carray(?) k CROSS JOIN relationship r ON r.account_id = ? AND r.alike = k.value",
+        tokens,
+        loading.account,
+    ):
+        found[hash16] = found.get(hash16, 0) + 1
+        if found[hash16] <= ALIKE_MAX:
+            loading.known.alike.setdefault((ProfileId(advocate), tokens[hash16]), set()).add(ProfileId(friend))
+            wanted.add(ProfileId(friend))
+    loading.resolve(wanted)
+    merged = loading.facts.merged
+    loading.profiles({merged.get(number, number) for number in wanted})
 
 
 def _browsers(loading: Loading, journeys: list[Journey], advocate: ProfileId) -> None:

@@ -69,6 +69,7 @@ class ReferralSaving:
                 place = (account, record.friend_id, record.program, record.advocate_id)
                 self.last["relationship"][place] = (
                     record.campaign, record.reason, record.at, record.updated_at, record.displaced_at, record.cause,
+                    digest(account, "l" + record.alike) if record.alike else None,
                 )  # fmt: skip
             case Judgement():
                 self.last["judgement"][account, record.arrival, record.campaign] = (
@@ -233,7 +234,9 @@ _LAST = {
     "block": _put("block", "account_id list_type value", "filter_type note created_at", ("created_at",)),
     "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
     "journey": _put("journey", "account_id profile_id", "doc"),
-    "relationship": _put("relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause"),
+    "relationship": _put(
+        "relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause alike"
+    ),
     "judgement": _put(
         "judgement",
         "account_id arrival campaign_id",

@@ -35,8 +35,10 @@ CREATE TABLE journey (
 -- who referred whom, by profile number; the one that stands now has displaced_at NULL
 CREATE TABLE relationship (
   account_id INTEGER NOT NULL, friend_id INTEGER NOT NULL, program TEXT NOT NULL, advocate_id INTEGER NOT NULL, campaign_id TEXT NOT NULL,
-  reason TEXT NOT NULL, at INTEGER NOT NULL, updated_at INTEGER NOT NULL, displaced_at INTEGER, cause INTEGER NOT NULL,
+  reason TEXT NOT NULL, at INTEGER NOT NULL, updated_at INTEGER NOT NULL, displaced_at INTEGER, cause INTEGER NOT NULL, alike BLOB,
   PRIMARY KEY (account_id, friend_id, program, advocate_id)) WITHOUT ROWID;
+-- `alike` is a keyed hash of what the friend's address looks like
+CREATE INDEX relationship_alike ON relationship (account_id, alike) WHERE alike IS NOT NULL;
 CREATE INDEX relationship_advocate ON relationship (account_id, advocate_id, updated_at);
 -- how an event was judged in a campaign, by which version; `rules` is a JSON array of [rule, result, why, until]
 CREATE TABLE judgement (
