@@ -39,7 +39,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reward.expired": _REWARD,
     "share.created": (
         *("share_id", "person_id", "partner_user_id", "email", "channel", "shareable_code", "program", "campaign_id", "recipients"),
-        "created_date",
+        *("quality", "created_date"),
     ),
     "click.recorded": ("click_id", "person_id", "shareable_code", "program", "campaign_id", "is_counted", "created_date"),
     "registration.recorded": _EVENT,
