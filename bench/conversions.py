@@ -87,8 +87,8 @@ async def _clicks(server: Server, codes: list[str]) -> list[str]:
         reader, writer = await asyncio.open_connection(HOST, server.port)
         while waiting:
             number, code = waiting.pop()
-            head = f"GET /s/{code} HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nUser-Agent: {AGENT} {number}\r\nX-Forwarded-For: {_ip(number)}\r\n\r\n"
-            writer.write(head.encode())
+            head = f"GET /s/{code} HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nUser-Agent: {AGENT} {number}\r\n"
+            writer.write(f"{head}X-Forwarded-For: {_ip(number)}\r\n\r\n".encode())
             answer = await reader.readuntil(b"\r\n\r\n")
             found.append(re.findall(rb"gw=([\w-]+)", answer)[0].decode())
         writer.close()

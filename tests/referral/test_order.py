@@ -72,7 +72,7 @@ def told(order: list[int], groups: list[int]) -> tuple[Any, ...]:
 
 def _relationships(town: Town) -> list[tuple[Any, ...]]:
     rows = town.store.database.read("SELECT advocate_id, friend_id, displaced_at FROM relationship WHERE account_id = 1")
-    merged = dict(town.store.database.read("SELECT source, target FROM merged WHERE account_id = 1"))
+    merged: dict[int, int] = dict(town.store.database.read("SELECT source, target FROM merged WHERE account_id = 1"))
     return [(advocate, merged.get(friend, friend), displaced) for advocate, friend, displaced in rows]
 
 

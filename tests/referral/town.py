@@ -86,7 +86,7 @@ class Town:
         settings = self.store.accounts[1].settings
         command = self._intake.command(json.dumps(raw).encode(), by, settings, "test", now=self.now)
         assert not isinstance(command, Exception), command
-        return command  # type: ignore[no-any-return]
+        return command
 
     def say_all(self, commands: list[c.Command]) -> list[Outcome]:
         return self.engine.execute(commands)
