@@ -14,16 +14,13 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.likeness import token_of
 from goodword.core.profile import Profile, ProfileId
-from goodword.core.quality import STICKY, judge_quality
+from goodword.core.quality import PERSONAL, STICKY, judge_quality
 from goodword.core.referral import Case, Counts, Journey, Party, Standing, Step, StepKind, Touch
 from goodword.core.reward import Passed
 from goodword.core.times import FOREVER, Millis
 
 ANCESTORS_MAX = 5
-PARTICIPANT_RULES = frozenset((
-    *("browser_outcomes", "blocked_countries", "permitted_countries", "blocked_email_domains", "blocked_person", "valid_email"),
-    *("event_value", "late_event", "disputed_identity", "returned_after_deletion", "bot_clicks"),
-))  # fmt: skip
+PARTICIPANT_RULES = PERSONAL | {"bot_clicks"}
 """The quality rules that make sense without a referral: welcome offers, rewards for an action."""
 
 
@@ -135,7 +132,7 @@ def _verdict(
     rules = tuple(settled.get(each.rule, each) if each.rule in STICKY else each for each in rules)
     amount, canceled = _net(docket, step)
     rules = (*rules, canceled)
-    limits = tuple(each for each in rules if each.rule in STICKY)
+    limits = tuple(each for each in rules if each.rule in STICKY and each.result != "UNKNOWN")
     kept = tuple(each for each in standing.limits if each.rule not in STICKY)
     standing = replace(standing, limits=(*limits, *kept), judged_for=advocate.id if advocate is not None else None)
     verdict = Verdict(step, kind, campaign, document, version, touch, advocate, rules, standing, amount=amount)
@@ -223,5 +220,5 @@ def _net(docket: Docket, step: Step) -> tuple[int | None, Passed]:
 
 
 def _barred_at(profile: Profile) -> Millis:
-    """When an earlier holder of one of the person's keys was deleted."""
-    return max((at for at in profile.barriers.values() if at < FOREVER), default=0)
+    """When an earlier holder of one of the person's keys was deleted. A device may have gone to somebody else."""
+    return max((at for key, at in profile.barriers.items() if at < FOREVER and key[0] != "a"), default=0)
