@@ -39,7 +39,7 @@ TEMPLATE = "refer-a-friend"
 START_S = 60
 STOP_S = 60
 DEMO_FOLDER = "./goodword-demo"
-DEMO = Plan(people=240, each=1, rate=120, program=TEMPLATE)
+DEMO = Plan(people=400, each=1, rate=200, program=TEMPLATE)
 GROUPS = {Scope.SERVER: (Scope.DESTINATION, Scope.SERVER, Scope.ADMIN), Scope.INGEST: (Scope.INGEST,)}
 
 
@@ -149,7 +149,9 @@ def print_report(report: Report) -> None:
     console = table_console()
     found = report.attribution
     counts = ", ".join(f"{count} {what}" for what, count in sorted(report.counts.items()))
-    console.print(f"{report.people} people, seed {report.seed}, {report.seconds:g} s ({report.played_s:g} s playing): {counts}.", highlight=False)
+    console.print(
+        f"{report.people} people, seed {report.seed}, {report.seconds:g} s ({report.played_s:g} s playing): {counts}.", highlight=False
+    )
     console.print(
         f"Attribution: precision {found.precision:.2%}, recall {found.recall:.2%}"
         f" ({found.right} right, {found.wrong} wrong, {found.missing} missing). Reasons: "
@@ -204,12 +206,12 @@ A referral program is running: {people} made-up people, a live campaign, and the
 
 Look at it, in another terminal:
 
-  goodword why --person {friend} --data {folder}         why this friend was rewarded
-  goodword why --person {cheat} --data {folder}         why this one was not
-  goodword reward list --data {folder}
-  goodword review list --data {folder}                 what waits for you
-  goodword campaign list --data {folder}
-  curl -s {url}/v2/rewards?limit=3 -H 'Authorization: Bearer {key}'
+  {program} why --person {friend} --data {folder}     why this friend was rewarded
+  {program} why --person {cheat} --data {folder}     why this one was not
+  {program} reward list --data {folder}
+  {program} review list --data {folder}     what waits for you
+  {program} campaign list --data {folder}
+  curl -s '{url}/v2/rewards?limit=3' -H 'Authorization: Bearer {key}'
 
 Ctrl-C ends the server. `make demo` serves the same world again; remove {folder} to begin anew."""
 
@@ -224,7 +226,7 @@ def _show(plan: Plan, folder: Path, port: int) -> NoReturn:
             marker.write_text(json.dumps({"people": report.people, **_people_to_look_at(report)}))
             print_report(report)
         said: dict[str, Any] = json.loads(marker.read_text())
-        typer.echo(NEXT.format(url=url, key=keys.server, folder=folder, **said))
+        typer.echo(NEXT.format(url=url, key=keys.server, folder=folder, program=_program(), **said))
         try:
             while process.poll() is None:
                 time.sleep(0.5)
@@ -246,6 +248,13 @@ def serving_keys(folder: Path) -> Iterator[Keys]:
     file.touch(mode=0o600)
     file.write_text(f"{keys.browser}\n{keys.server}\n")
     yield keys
+
+
+def _program() -> str:
+    """How this program was called, as far as it can be typed again from here."""
+    called = Path(sys.argv[0])
+    is_below = called.name == "goodword" and called.is_absolute() and called.is_relative_to(Path.cwd())
+    return str(called.relative_to(Path.cwd())) if is_below else str(called) if called.name == "goodword" else "goodword"
 
 
 def _people_to_look_at(report: Report) -> dict[str, str]:
