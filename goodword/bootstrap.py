@@ -7,10 +7,8 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
-import disposable_email_domains
 import structlog
 import uvicorn
 import uvloop
@@ -19,7 +17,6 @@ from goodword import config
 from goodword.api import admin, doors, local, openapi, operations, schema, server, share, tag, wire
 from goodword.api.app import Application
 from goodword.engine import Engine
-from goodword.storage.keys import parse_master
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
@@ -31,14 +28,6 @@ KEEP_ALIVE_S = 75
 DRAIN_S = 20
 
 log = structlog.get_logger()
-
-
-def open_store(directory: Path, *, readonly: bool = False) -> Store:
-    """The store of a data folder, with the master key from where the environment says."""
-    text = config.master_text()
-    master = parse_master(text) if text else None
-    disposable = frozenset() if readonly else frozenset(disposable_email_domains.blocklist)
-    return Store(directory, master=master, readonly=readonly, keys_in=config.keys_folder(), disposable_domains=disposable)
 
 
 def make_application(engine: Engine) -> Application:

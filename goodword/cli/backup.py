@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from goodword import bootstrap, config
+from goodword import config
 from goodword.cli.connection import Data, fail, failing_clearly, folder, reader_of
 from goodword.cli.progress import progress, size_of
+from goodword.opening import open_store
 from goodword.storage import backup as backups
 from goodword.storage.store import DATABASE_FILE
 
@@ -61,7 +62,7 @@ def restore(
                 )  # fmt: skip
         except (backups.AlreadyThere, backups.Unfit) as error:
             fail(str(error))
-        store = bootstrap.open_store(directory)  # repeats the deletions that the key store remembers
+        store = open_store(directory)  # repeats the deletions that the key store remembers
         try:
             profiles = store.database.read("SELECT count(*) FROM profile")[0][0]
             accounts = len(store.accounts)

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn, Protocol
 
 import typer
 
-from goodword import bootstrap, config
+from goodword import config
 from goodword.api.evidence import BadNetwork, GeoipUnreadable
 from goodword.api.local import LocalDoor
 from goodword.core.account import Account
@@ -19,6 +19,7 @@ from goodword.core.decision import Outcome
 from goodword.core.profile import IdentityKey, keys_of, read_email
 from goodword.core.times import Millis, read_time
 from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.opening import open_store
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.schema import NewerSchema, NotGoodword
 from goodword.storage.sqlite import DatabaseError
@@ -74,7 +75,7 @@ def engine_of(directory: Path) -> Iterator[Executor]:
     try:
         door = LocalDoor(directory)
     except OSError:
-        engine = Engine(bootstrap.open_store(directory))
+        engine = Engine(open_store(directory))
         try:
             yield engine
         finally:
@@ -89,7 +90,7 @@ def engine_of(directory: Path) -> Iterator[Executor]:
 @contextmanager
 def reader_of(directory: Path) -> Iterator[Store]:
     """The data of a folder to read, whether or not a server runs on it."""
-    store = bootstrap.open_store(directory, readonly=True)
+    store = open_store(directory, readonly=True)
     try:
         yield store
     finally:

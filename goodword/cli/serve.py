@@ -10,13 +10,14 @@ from typing import Annotated
 import structlog
 import typer
 
-from goodword import bootstrap, config
+from goodword import config
 from goodword.api.auth import hash_secret, may, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.connection import failing_clearly
 from goodword.core.account import Key, Right, Scope
 from goodword.core.command import CreateKey
 from goodword.engine import Engine, wall_clock_ms
+from goodword.opening import open_store
 from goodword.storage.store import Store
 
 DEMO_SCOPES = (Scope.DESTINATION, Scope.SERVER)
@@ -79,7 +80,7 @@ def serve(
         raise typer.Exit(2)
     directory = config.data_folder(str(data) if data else None)
     with failing_clearly():
-        store = bootstrap.open_store(directory)
+        store = open_store(directory)
         secret = demo_key(store) if demo else ""
 
         def announce(url: str) -> None:
@@ -89,4 +90,6 @@ def serve(
             sys.stdout.flush()
 
         address = host or config.read("GOODWORD_HOST")
+        from goodword import bootstrap  # the server's libraries take half a second to load, and no other command needs them
+
         bootstrap.serve(store, address, port if port is not None else int(config.read("GOODWORD_PORT")), announce)

@@ -21,8 +21,9 @@ from starlette.routing import Route
 from goodword.api import destination, tracking
 from goodword.api.server import ServerApi
 from goodword.api.server.errors import STATUS
-from goodword.bootstrap import make_application, open_store
+from goodword.bootstrap import make_application
 from goodword.engine import Engine
+from goodword.opening import open_store
 from tests.api.conftest import Api
 
 EXAMPLES = 6

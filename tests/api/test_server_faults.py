@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from goodword.api.auth import hash_secret
-from goodword.bootstrap import make_application, open_store
+from goodword.bootstrap import make_application
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey
 from goodword.engine import Engine, Overloaded, Unavailable
+from goodword.opening import open_store
 from goodword.storage.query import person as people
 
 SECRET = "gw_s_secret"

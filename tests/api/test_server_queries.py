@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from goodword.bootstrap import open_store
 from goodword.core import command as c
 from goodword.core.event import understand
 from goodword.core.message import Message, parse
 from goodword.core.profile import IdentityKey, ProfileId
 from goodword.engine import Engine
+from goodword.opening import open_store
 from goodword.storage import fold
 from goodword.storage.query import event as events
 from goodword.storage.query import person as people
