@@ -1,4 +1,4 @@
-"""Compression of bodies: a dictionary that comes with the program, and dictionaries that an installation learns from its own messages.
+"""Compression of bodies: dictionaries that come with the program, and those that an installation learns from its own messages.
 
 A learned dictionary holds what the messages of many people have in common, and nothing else: before it is made, whatever fewer than
 PEOPLE_SHARING of the sampled people share is overwritten with noise, a piece of a text or a number at a time. It is stored
@@ -35,7 +35,7 @@ SAMPLE_BYTES_MAX = 4_096
 SHRINKS_TO = 0.95
 SLICE_ROWS, SLICE_SAMPLES = 100, 5
 _LEVEL = 1
-_LEARNED = 0x80  # the first byte of a body packed with a learned dictionary, plus its number; zstd's magic begins with 0x28
+_NUMBERED = 0x80  # plus the number of its dictionary: a body's first byte. The first bodies' is 0x28, of zstd's magic number.
 _PIECES_MAX = 8
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
@@ -48,29 +48,25 @@ class Bodies:
     """Packs bodies with the newest dictionary and unpacks them with the one they name. `find` looks a learned one up by its number."""
 
     def __init__(self) -> None:
-        own = zstandard.ZstdCompressionDict(resources.files("goodword.storage").joinpath("bodies.dict").read_bytes())
-        self.number = 0
         self.find: Callable[[int], bytes | None] = lambda _number: None
-        self._prefix = b""
-        self.pack_own, self._unpack_own = _pair(own, zstandard.FORMAT_ZSTD1)
-        self._compress = self.pack_own
         self._unpack: dict[int, Callable[..., bytes]] = {}
+        self.pack_plainly, self._unpack_plainly = _pair(zstandard.ZstdCompressionDict(_file("bodies.dict")), zstandard.FORMAT_ZSTD1)
+        self.use(0, _file("bodies-2.dict"))
 
     def use(self, number: int, dictionary: bytes) -> None:
-        """Pack with this learned dictionary from now on."""
+        """Pack with this dictionary from now on. Number 0 comes with the program, the others are learned."""
         self._compress, self._unpack[number] = _pair(zstandard.ZstdCompressionDict(dictionary), zstandard.FORMAT_ZSTD1_MAGICLESS)
-        self.number, self._prefix = number, bytes([_LEARNED | number])
+        self.number, self._prefix = number, bytes([_NUMBERED | number])
 
     def pack(self, body: bytes) -> bytes:
         """A body, compressed."""
         return self._prefix + self._compress(body)
 
     def unpack(self, packed: bytes, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-        """What `pack` or `pack_own` was given. Errors: cipher.Unreadable."""
-        first = packed[:1]
-        if first < bytes([_LEARNED]):
-            return self._unpack_own(packed, max_output_size=bytes_max)
-        number = first[0] - _LEARNED
+        """What `pack` or `pack_plainly` was given. Errors: cipher.Unreadable."""
+        number = packed[0] - _NUMBERED if packed else -1
+        if number < 0:
+            return self._unpack_plainly(packed, max_output_size=bytes_max)
         unpack = self._unpack.get(number)
         if unpack is None:
             found = self.find(number)
@@ -79,6 +75,10 @@ class Bodies:
             _, unpack = _pair(zstandard.ZstdCompressionDict(found), zstandard.FORMAT_ZSTD1_MAGICLESS, packs=False)
             self._unpack[number] = unpack
         return unpack(packed[1:], max_output_size=bytes_max)
+
+
+def _file(name: str) -> bytes:
+    return resources.files("goodword.storage").joinpath(name).read_bytes()
 
 
 def _pair(

@@ -70,7 +70,7 @@ class Sealer:
         """A profile's document; compressed when it is long."""
         doc = _encode_profile(profile)
         if len(doc) > 2_000:
-            doc = b"z" + self.bodies.pack_own(doc)
+            doc = b"z" + self.bodies.pack_plainly(doc)
         return seal(key, doc, self._nonce())
 
     def open_profile(self, key: bytes, sealed: bytes) -> Profile:

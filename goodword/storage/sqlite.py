@@ -21,6 +21,7 @@ CACHE_KIB = 128 * 1024
 WAL_PAGES_MAX = 64 * 1024 * 1024 // PAGE_BYTES
 BUSY_MS = 5_000
 READ_AHEAD_BYTES = 4 * 1024 * 1024
+TAIL_BYTES = 192 * 1024 * 1024
 MAPPED_BYTES_MAX = 1 << 36
 
 Row = tuple[Any, ...]
@@ -101,11 +102,15 @@ class Database:
             connection.close()
 
     def _read_ahead(self, descriptor: int) -> None:
-        """After a start, ask for the file in order, so that the first messages need not wait for a slow disk page by page."""
+        """After a start, ask for the file in order, so that nothing need wait for a slow disk page by page.
+
+        Its end comes first: there is what the start reads back (`fold.replay`)."""
         size = os.fstat(descriptor).st_size
-        if not hasattr(os, "posix_fadvise") or size > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2:
+        if not hasattr(os, "posix_fadvise"):
             return
-        for start in range(0, size, READ_AHEAD_BYTES):
+        fits = size <= os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        tail = max(0, size - TAIL_BYTES) // READ_AHEAD_BYTES * READ_AHEAD_BYTES
+        for start in [*range(tail, size, READ_AHEAD_BYTES), *range(0, tail if fits else 0, READ_AHEAD_BYTES)]:
             if self._stopping or self._checkpoint_wanted.is_set():
                 return
             os.posix_fadvise(descriptor, start, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
