@@ -69,7 +69,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     friends = set(asked.journeys)
     erased: set[ProfileId] = set()
     hinted: set[ProfileId] = set()
-    grants = 0
+    grants = judged = 0
     for command in commands:
         if programs is None and type(command) is c.Receive:
             continue  # without campaigns nearly every message costs nothing here
@@ -78,7 +78,8 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
             hinted |= hinted_advocates(command, facts)
             erased |= wanted_recipients(command, facts)
             grants += isinstance(command, c.GrantReward)
-    if not (friends or erased or grants or _is_asked(asked)):
+            judged += type(command) is c.Receive and command.understood.signals is not None  # whose person may be new
+    if not (friends or erased or grants or judged or _is_asked(asked)):
         return
     loading = Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
     loading.named(asked)
@@ -87,14 +88,14 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     loading.recipients()
     friends |= {reward.journey_id for reward in known.rewards.values() if reward.waiting == "pending"}
     advocates = asked.advocates | loading.advocates | asked.journeys | hinted
-    if friends or advocates:
+    if friends or advocates or judged:
         loading.people(friends, advocates)
         loading.recipients()
     loading.owners()
     devices = {key for key in lookup.keys if key[0] == "a"}
     known.reference = reference_for(store, account, facts.profiles.values(), loading.emails, devices) or known.reference
-    if friends or advocates or known.rewards or grants or asked.pools or asked.pool_codes:
-        loading.pools(asked, grants)
+    if friends or advocates or known.rewards or grants or judged or asked.pools or asked.pool_codes:
+        loading.pools(asked, grants + 2 * judged)
 
 
 def _load_announced(store: Store, account: int, commands: Sequence[c.Command], facts: Facts) -> None:
@@ -400,12 +401,12 @@ class Loading:
             ):
                 self.known.spent.setdefault((campaign_id, unit), {})[day] = (count, value)
 
-    def pools(self, asked: ReferralLookup, grants: int) -> None:
+    def pools(self, asked: ReferralLookup, new: int) -> None:
         """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
         known, database, sealer = self.known, self.store.database, self.store.sealer
         names = {reward.supplier for campaign in known.campaigns.values() for reward in campaign.document.rewards}
         names |= {reward.supplier for reward in known.rewards.values()} | asked.pools.keys()
-        likely = 16 + 2 * len(known.journeys) + len(known.rewards) + grants
+        likely = 16 + 2 * len(known.journeys) + len(known.rewards) + new
         suppliers = [known.suppliers[name] for name in names if name in known.suppliers]
         wanted = {each.id: likely + asked.pools.get(each.id, 0) for each in suppliers if each.type == "COUPON_POOL"}
         for name, count in wanted.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from goodword.cli.connection import engine_of
 from goodword.core import command as c
-from goodword.core.campaign import Document
+from goodword.core.campaign import Budget, Document
 from goodword.core.reward import RewardTerms, Supplier, Value
 from goodword.core.times import Millis
 from goodword.engine import wall_clock_ms
@@ -151,4 +152,33 @@ def test_a_campaigns_reward_waits_its_days(tmp_path: Path) -> None:
     with Server(data):
         until(lambda: states(data) == [("FULFILLED", "")])
     assert rows(data, "SELECT amount FROM balance") == [(500,)]
+    assert problems(data) == []
+
+
+def test_many_at_once_do_not_exceed_the_budget_or_the_pool(tmp_path: Path) -> None:
+    """Ten people buy at the same moment: the budget has room for three rewards, the pool a code for two of them."""
+    data = tmp_path / "data"
+    terms = RewardTerms("welcome", "participant", Value("5"), on="conversion", supplier="pool")
+    document = Document("offer", "offer", rewards=[terms], budgets=[Budget(count_max=3)], suppliers=[Supplier("pool", "COUPON_POOL")])
+    with Server(data) as server:
+        with engine_of(data) as engine:
+            assert engine.execute([c.SaveCampaign(1, document, publish=True)])[0].verdict == "done"
+            engine.execute([c.AddCoupons(1, "pool", 1, ("A", "B"))])
+        key = make_key(data)
+
+        def buy(number: int) -> None:
+            said = {
+                "type": "track", "event": "conversion", "userId": f"u{number}", "messageId": f"m{number}",
+                "properties": {"email": f"u{number}@example.com", "partner_conversion_id": f"o{number}", "cart_value": "20"},
+            }  # fmt: skip
+            assert server.post("/segment", said, key).status == 200
+
+        threads = [threading.Thread(target=buy, args=(number,)) for number in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(states(data)) == [("FAILED", ""), ("FULFILLED", ""), ("FULFILLED", "")]
+        assert rows(data, "SELECT sum(count) FROM spent") == [(3,)]
+        assert rows(data, "SELECT count(*), count(DISTINCT reward_id) FROM coupon") == [(2, 2)]
     assert problems(data) == []
