@@ -17,7 +17,7 @@ import svix.webhooks
 from goodword.core.account import Scope
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
-from tests.running import make_key, rows, run
+from tests.running import make_key, refusal_to_start, rows, run
 from tests.worker.conftest import House, house_of
 from tests.worker.receiver import GIGABYTE, Got, Receiver, certificate, until
 
@@ -264,6 +264,10 @@ def test_proxies_of_the_environment_are_not_asked(tmp_path: Path) -> None:
         assert tried(house, house.add(receiver.url("/ok")))["state"] == "delivered"
         house.server.stop()
         assert proxy.connections == 0
+
+
+def test_a_malformed_allow_list_is_said_at_the_start(tmp_path: Path) -> None:
+    assert "GOODWORD_WEBHOOK_ALLOW" in refusal_to_start(tmp_path / "data", env={"GOODWORD_WEBHOOK_ALLOW": "10.0.0.0/99"})
 
 
 # -- queues ----------------------------------------------------------------------------------------------------------
