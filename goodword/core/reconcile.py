@@ -15,7 +15,7 @@ from goodword.core.profile import Profile, ProfileId
 from goodword.core.reward import Passed, Reward, RewardTerms
 from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
 from goodword.core.times import Millis
-from goodword.core.verdict import Docket, Verdict
+from goodword.core.verdict import Docket, Verdict, is_on
 
 PLACES_MAX = 480
 PLACES_PER_REWARD = 6
@@ -39,7 +39,7 @@ def reconcile(docket: Docket) -> None:
 
 def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int]) -> None:
     """One reward of the campaign for one step."""
-    if not _is_on(terms, verdict) or verdict.quality != "HIGH":
+    if not is_on(terms, verdict.kind, verdict.step.name) or verdict.quality != "HIGH":
         return
     recipient = verdict.advocate if terms.to == "advocate" else docket.friend
     if (terms.to != "participant" and verdict.touch is None) or recipient is None:
@@ -250,8 +250,3 @@ def _bonus(docket: Docket, terms: RewardTerms, verdict: Verdict, advocate: Profi
     for number in held.keys() - wanted:
         if not held[number].is_gone:
             _withdraw(docket, held[number], "fewer friends count than it was given for")
-
-
-def _is_on(terms: RewardTerms, verdict: Verdict) -> bool:
-    """Whether a reward is promised for a step: by its kind, or by the event's name."""
-    return terms.on == verdict.kind or terms.on.casefold() == verdict.step.name.casefold()

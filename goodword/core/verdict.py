@@ -16,7 +16,7 @@ from goodword.core.likeness import token_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.quality import PERSONAL, STICKY, judge_quality
 from goodword.core.referral import Case, Counts, Journey, Party, Standing, Step, StepKind, Touch
-from goodword.core.reward import Passed
+from goodword.core.reward import Passed, RewardTerms
 from goodword.core.times import FOREVER, Millis
 
 ANCESTORS_MAX = 5
@@ -110,9 +110,19 @@ def judge_step(docket: Docket, step: Step) -> None:
             continue
         mark, document = terms
         touch = credited.get(campaign.id)
-        if touch is None and (mark.state != "LIVE" or not any(reward.to == "participant" for reward in document.rewards)):
+        if touch is None and (mark.state != "LIVE" or not _is_for_anyone(document, kind, step.name)):
             continue
         docket.verdicts.append(_verdict(docket, step, kind, campaign, document, mark.version, touch))
+
+
+def is_on(terms: RewardTerms, kind: StepKind, name: str) -> bool:
+    """Whether a reward is promised for a step: by its kind, or by the event's name."""
+    return terms.on == kind or terms.on.casefold() == name.casefold()
+
+
+def _is_for_anyone(document: Document, kind: StepKind, name: str) -> bool:
+    """Whether a campaign promises something for a step that needs no referral."""
+    return any(reward.to == "participant" and is_on(reward, kind, name) for reward in document.rewards)
 
 
 def _verdict(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.referral.town import BROWSER_KEY, DAY, MINUTE, Town
+from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
 
@@ -179,3 +179,15 @@ def test_a_visit_that_its_person_was_named_on_stays_with_them_when_the_device_pa
     town.person("ben", "ben@post.example", anonymousId="tablet")
     town.buy("order-1", userId="ben")
     assert town.live() == []
+
+
+def test_a_campaign_that_rewards_an_action_besides_says_nothing_of_orders_that_nobody_referred(town: Town) -> None:
+    """Only the events that a reward for anyone is promised on are judged without a referral."""
+    action = {"name": "review", "to": "participant", "on": "reviewed", "value": {"amount": "5"}, "rules": {"email": False}}
+    town.launch({**REFER_A_FRIEND, "events": {"actions": ["reviewed"]}, "rewards": [*REFER_A_FRIEND["rewards"], action]})
+    town.person("ben", "ben@post.example")
+    town.buy("order-1", userId="ben")
+    assert town.judgements() == []
+    town.say("track", event="Reviewed", userId="ben", properties={})
+    assert len(town.judgements()) == 1
+    assert town.live() == [("ben", 500, "FULFILLED")]
