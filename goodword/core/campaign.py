@@ -82,6 +82,12 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     period: Literal["total", "month", "week", "day"] = "total"
 
 
+class Reviewing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What becomes of events that wait for a person: nothing, or they pass by themselves so many days after they were received."""
+
+    auto_approve_days: float | None = None
+
+
 class Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A campaign as written."""
 
@@ -97,6 +103,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     suppliers: list[Supplier] = field(default_factory=list)
     rewards: list[RewardTerms] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
+    review: Reviewing = Reviewing()
 
 
 class Mark(Struct, frozen=True, array_like=True, omit_defaults=True):

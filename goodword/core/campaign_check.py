@@ -86,6 +86,8 @@ def _problems(document: Document, known: Known) -> Problems:
     yield from _unique("rewards", "name", [reward.name for reward in document.rewards])
     for index, reward in enumerate(document.rewards):
         yield from _reward(f"rewards[{index}]", reward, document.events, suppliers)
+    if document.review.auto_approve_days is not None:
+        yield from _number("review.auto_approve_days", document.review.auto_approve_days, 0, LATE_DAYS_MAX)
     yield from _bounded("budgets", document.budgets, BUDGETS_MAX)
     for index, budget in enumerate(document.budgets):
         yield from _budget(f"budgets[{index}]", budget)

@@ -46,7 +46,7 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
         return
     same = [each for each in mine if _is_same(docket, each, terms, verdict)]
     live = [each for each in same if not each.is_gone]
-    if verdict.review == "open":
+    if verdict.review == "open" and not verdict.wait_until:
         _hold(docket, live, kept)
         return
     if any(each.id in kept for each in live) or any(each.is_gone and each.is_final for each in same):

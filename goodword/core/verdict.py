@@ -152,11 +152,21 @@ def _verdict(
         verdict.quality = "HIGH" if standing.decision == "approved" and canceled.result != "FAIL" else "LOW"
     elif failed:
         verdict.quality = "LOW"
-    elif any(each.result == "REVIEW" for each in rules):
-        verdict.review = "open"
     else:
         verdict.wait_until = max((each.until for each in rules if each.result == "WAIT"), default=0)
+        if any(each.result == "REVIEW" for each in rules):
+            _await_review(verdict, document, docket.now)
     return verdict
+
+
+def _await_review(verdict: Verdict, document: Document, now: Millis) -> None:
+    """A person is to decide; or, where the campaign says so, nobody objected for so many days."""
+    days = document.review.auto_approve_days
+    until = verdict.step.known_at + int(days * DAY_MS) if days is not None else None
+    if until is None:
+        verdict.review, verdict.wait_until = "open", 0
+    elif now < until:
+        verdict.review, verdict.wait_until = "open", max(until, verdict.wait_until)
 
 
 def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advocate: Profile | None, document: Document) -> Case:

@@ -282,3 +282,22 @@ def test_a_person_who_does_not_exist_is_not_judged(town: Town) -> None:
     assert town.engine.execute([c.Rejudge(1, ProfileId(99))])[0].verdict == "refused"
     assert Settings().currency == "USD"
     assert BROWSER_KEY.scopes
+
+
+def test_a_doubtful_event_passes_by_itself_only_where_the_campaign_says_so_and_nobody_declined() -> None:
+    for days, decline, left in ((None, False, []), (5, False, PAID), (5, True, [])):
+        with town_of(review={"auto_approve_days": days}, quality={"browser_outcomes": {"action": "review"}}) as town:
+            ada = town.person("ada", "ada@mail.example")
+            click = town.click(ada)
+            town.passes(MINUTE)
+            town.visit(click, anonymousId="device-ben")
+            ben = town.person("ben", "ben@post.example", anonymousId="device-ben")
+            town.say("track", by=BROWSER_KEY, event="conversion", userId="ben", properties={"order_id": "o1"}, message_id="doubt")
+            assert {reward.state for reward in town.rewards()} <= {"EARNED"}
+            assert [entry[4] for entry in town.judgements()] == ["open"]
+            if decline:
+                town.engine.execute([c.Review(1, ben, "doubt", "refer-a-friend", "declined", "Sue", "no")])
+            town.passes(6 * DAY)
+            for reward in town.rewards():
+                town.engine.execute([c.TendReward(1, reward.id)])
+            assert town.live() == left
