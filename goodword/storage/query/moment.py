@@ -182,6 +182,9 @@ def attribution_moment(judgement: Judgement, step: Step, touch: Touch | None, ot
     return Moment(at, "attribution", why + said, data)
 
 
+_ELSEWHERE = "another campaign of the program took it"
+
+
 def why_not(
     touch: Touch, step: Step, kind: str, program: str, terms: Attribution, credited: Touch | None, subject: ProfileId,
     merged: Mapping[ProfileId, ProfileId],
@@ -200,7 +203,7 @@ def why_not(
         late = span(touch.known_at - step.at)
         return f"Goodword learned of it {late} after the {what}, and the campaign waits {terms.late_days} days for that"
     if credited is None:
-        return "another campaign of the program took it"
+        return _ELSEWHERE
     if credited.step == step.message_id and touch.step != step.message_id:
         return f"the {what} itself named somebody else, which goes first"
     if resolve(touch.advocate_id, dict(merged)) == subject:
@@ -228,6 +231,9 @@ def nobody_moment(
             continue
         for touch in touches:
             why = why_not(touch, step, kind, campaign.program, document.attribution, None, people.subject.id, people.merged)
+            mark = campaign.mark_at(latest_cause(step.at))
+            if why == _ELSEWHERE and mark is not None and mark.state == "PAUSED":
+                why = f"the campaign was paused since {clock(mark.at)}, and pays only those whom its links had brought before"
             reasons.append(f"{_upper(people.label(touch.advocate_id))} had sent them ({clock(touch.at)}), but {why}.")
     if not touches and any(terms_of[campaign.id] is not None for campaign in listening):
         reasons.append("Nobody is known to have sent them: no share link was followed, and no code, coupon or advocate was named.")
