@@ -339,3 +339,22 @@ def test_deletion_cancels_what_was_not_given(api: Api, name: str, moves: str) ->
     # what is left can still be moved
     assert move(api, kept, "revoke", {"message": f"said {name}"})["state"] == "REVOKED"
     assert name not in str(api.get(f"/v2/rewards/{kept['reward_id']}/history"))
+
+
+@pytest.mark.parametrize("person_id", ["99999999999999999999", "-1", "x", "9223372036854775808", "0"])
+def test_odd_people_have_no_rewards(api: Api, person_id: str) -> None:
+    assert api.get("/v2/rewards", person_id=person_id) == []
+
+
+def test_filters_that_nothing_meets_find_nothing(api: Api) -> None:
+    for name in ("partner_reward_supplier_id", "reward_supplier_id", "action_id", "root_event_id", "partner_reward_id"):
+        assert api.get("/v2/rewards", **{name: "none"}) == []
+        assert api.get("/v2/rewards", **{name: "a\0b"}) == []
+    summary = api.get("/v2/rewards/state_summary", reward_type="SALESFORCE_COUPON", period_count=1)
+    assert summary[0]["earned"] == 0
+
+
+def test_summary_of_the_end_of_time(api: Api) -> None:
+    refused = api.refused("GET", "/v2/rewards/state_summary", end_date="9999-12-31T23:59:59Z", period="MONTH")
+    assert refused == (400, "time_interval_invalid")
+    assert len(api.get("/v2/rewards/state_summary", end_date="1970-01-02T00:00:00Z", period="MONTH", period_count=366)) == 366

@@ -113,7 +113,6 @@ STATUS = {
     "shareable_not_found": 403,
     "time_interval_invalid": 400,
     "too_large": 413,
-    "too_many_coupons": 400,
     "too_many_webhooks": 400,
     "too_much_data": 400,
     "unavailable": 503,

@@ -40,6 +40,7 @@ from goodword.storage.query import reward as rewards
 from goodword.storage.query.reward import RewardFilter
 
 PERIODS_MAX = 366
+END_MAX = 253_370_764_800_000  # the year 9999, after which dates end
 PERIODS_DEFAULT = 7
 _REWARDS = "/v2/rewards"
 
@@ -118,11 +119,11 @@ async def state_summary(call: Call) -> list[SummaryAnswer]:
     if period not in ("DAY", "WEEK", "MONTH"):
         raise ServerRefusal("period_not_supported", "period must be DAY, WEEK or MONTH.", parameter="period")
     text = call.query.get("period_count", "").strip() or str(PERIODS_DEFAULT)
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= PERIODS_MAX):
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 0 < int(text) <= PERIODS_MAX):
         raise ServerRefusal("period_count_invalid", f"period_count must be 1 to {PERIODS_MAX}.", parameter="period_count")
     said = call.query.get("end_date", "").replace(" ", "+")
     end = read_time(said) if said else call.intake.engine.clock()
-    if end is None:
+    if end is None or end > END_MAX:
         raise ServerRefusal("time_interval_invalid", "end_date must be a time in ISO 8601.", parameter="end_date")
     suppliers = wanted_suppliers(call)
     answers = []

@@ -201,7 +201,7 @@ def wanted_people(call: Call) -> frozenset[int] | None:
     numbers: set[int] = set()
     for text in said:
         number = read_id(text)
-        if number is not None:
+        if number is not None and number <= people.PERSON_ID_MAX:
             numbers.add(number)
             numbers |= _numbers(call, number)
     return frozenset(numbers)

@@ -11,7 +11,7 @@ from goodword.core import command as c
 from goodword.core.decision import Decision, Outcome, Record
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
-from goodword.core.fulfilment import Moving, advance
+from goodword.core.fulfilment import Moving, advance, withdraw
 from goodword.core.hearing import rejudged
 from goodword.core.money import read_currency
 from goodword.core.reward import (
@@ -116,7 +116,7 @@ def _add_coupons(command: c.AddCoupons, facts: Facts, now: Millis, fresh: Fresh)
     if isinstance(pool, Decision):
         return pool
     if len(command.codes) > COUPONS_PER_COMMAND:
-        return _refused("too_many_coupons", f"At most {COUPONS_PER_COMMAND} codes at a time.")
+        return _refused("invalid_value", f"At most {COUPONS_PER_COMMAND} codes at a time.")
     held = facts.referrals.pool_codes.get(pool.id, {})
     added: dict[str, str] = {}
     refused: list[tuple[int, str]] = []
@@ -140,7 +140,7 @@ def _remove_coupons(command: c.RemoveCoupons, facts: Facts, now: Millis) -> Deci
     if isinstance(pool, Decision):
         return pool
     if len(command.codes) > COUPONS_PER_COMMAND:
-        return _refused("too_many_coupons", f"At most {COUPONS_PER_COMMAND} codes at a time.")
+        return _refused("invalid_value", f"At most {COUPONS_PER_COMMAND} codes at a time.")
     refused: list[tuple[int, str]] = []
     numbers: dict[int, None] = {}
     if not command.codes:
@@ -239,6 +239,8 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
     moving = Moving(reward, facts, now, fresh, 0)
     if reward.is_gone or reward.state == "REDEEMED":
         return []
+    if reward.state in ("EARNED", "FAILED") and facts.profile(reward.profile_id) is None:
+        return withdraw(reward, facts, now, fresh, 0, "The recipient was deleted.", is_final=True)
     if reward.expires_at is not None and reward.expires_at <= now:
         return _expire(moving)
     if reward.state == "EARNED" and reward.waiting == "pending" and reward.due_at is not None and reward.due_at <= now:
@@ -277,12 +279,11 @@ def _expire(moving: Moving) -> list[Record]:
 
 
 def _release(moving: Moving) -> list[Record]:
-    """What it waited for is over. Someone who was deleted or blocked meanwhile gets nothing."""
+    """What it waited for is over. Someone who was blocked meanwhile gets nothing."""
     reward = moving.reward
     profile = moving.facts.profile(reward.profile_id)
-    if profile is None or (profile.block is not None and profile.block.type != "NONE"):
-        why = "The recipient was deleted." if profile is None else "The recipient is blocked."
-        moving.move("CANCELED", why, is_final=True)
+    if profile is not None and profile.block is not None and profile.block.type != "NONE":
+        moving.move("CANCELED", "The recipient is blocked.", is_final=True)
         return moving.done()
     ready = replace(reward, waiting="", due_at=None, updated_at=moving.now)
     return advance(ready, moving.facts, moving.now, moving.fresh, moving.place, is_new=False)

@@ -70,11 +70,14 @@ class Upload(Struct, frozen=True):
     by: str
 
 
-def _in(column: str, store: Store, values: Iterable[str] | Iterable[int]) -> tuple[str, Any]:
-    listed = sorted(values)
+def _in(column: str, store: Store, values: Iterable[str] | Iterable[int]) -> tuple[str, list[Any]]:
+    """A condition on a list of values, and its parameters; of no values nothing is true. A text with a NUL is stored nowhere."""
+    listed = sorted(value for value in values if not (isinstance(value, str) and "\0" in value))
+    if not listed:
+        return " AND 0", []
     numbers = all(isinstance(value, int) for value in listed)
     array = store.database.ints(listed) if numbers else store.database.texts(listed)  # type: ignore[arg-type]
-    return f" AND {column} IN (SELECT value FROM carray(?))", array
+    return f" AND {column} IN (SELECT value FROM carray(?))", [array]
 
 
 def _where(store: Store, account: int, wanted: RewardFilter) -> tuple[str, list[Any]]:
@@ -92,8 +95,8 @@ def _where(store: Store, account: int, wanted: RewardFilter) -> tuple[str, list[
     for column, values in lists:
         if values is not None:
             more, array = _in(column, store, values)
-            sql += more if values else " AND 0"
-            params += [array] if values else []
+            sql += more
+            params += array
     if wanted.partner_ids is not None:
         hashes = sorted(store.sealer.hash(account, "p" + text.casefold()) for text in wanted.partner_ids)
         sql += " AND r.partner IN (SELECT value FROM carray(?))" if hashes else " AND 0"
@@ -176,8 +179,8 @@ def moved_between(store: Store, account: int, since: Millis, until: Millis, supp
     if suppliers is not None:
         sql += " JOIN reward r ON r.account_id = t.account_id AND r.id = t.reward_id"
         more, array = _in("r.supplier_id", store, suppliers)
-        where += more if suppliers else " AND 0"
-        params += [array] if suppliers else []
+        where += more
+        params += array
     return dict(store.database.read(f"{sql}{where} GROUP BY t.after", params))
 
 
