@@ -233,15 +233,21 @@ class Programs(Struct, frozen=True):
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     cancels: frozenset[str] = frozenset()
+    checked: frozenset[str] = frozenset()
+    """Properties of events that rewards' checks look at, as they are written."""
 
     @classmethod
     def of(cls, campaigns: dict[str, Campaign]) -> Programs:
         """From the account's campaigns; those never published listen to nothing."""
         listened: set[str] = set()
         cancels: set[str] = set()
+        checked: set[str] = set()
         for campaign in campaigns.values():
             for number in {mark.version for mark in campaign.history if mark.version}:
                 events = campaign.documents[number].events
                 listened.update(name.casefold() for name in (*events.sign_up, *events.outcome, *events.actions))
                 cancels.update(name.casefold() for name in events.cancel)
-        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels))
+                for reward in campaign.documents[number].rewards:
+                    checks = (*reward.rules.checks, *reward.rules.other_checks)
+                    checked.update(check.name for check in checks if check.on == "event")
+        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels), frozenset(checked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from goodword.core.event import FROM_BROWSER, EventRef, Understood, cancel_claim
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.judge import settle
+from goodword.core.message import Message, read_object
 from goodword.core.money import write_money
 from goodword.core.profile import Profile
 from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step, Touch
@@ -110,6 +112,15 @@ def _left_behind(left: Profile, facts: Facts) -> list[Touch]:
     return [touch for touch in journey_of(left, facts).touches if touch.device == device and touch.advocate_id in own]
 
 
+def _checked(message: Message, facts: Facts) -> dict[str, Any] | None:
+    """The properties that rewards' checks look at."""
+    names = facts.referrals.programs.checked
+    if not names:
+        return None
+    said = read_object(message.properties or b"") or {}
+    return {name: said[name] for name in sorted(names) if name in said}
+
+
 def _is_first_of_server(understood: Understood, signals: Signals, facts: Facts) -> bool:
     """Whether this is the first order that a server of the account says."""
     return bool(signals.order) and not understood.flags & FROM_BROWSER and not facts.referrals.has_server_outcomes
@@ -131,6 +142,7 @@ def _stepped(
         signals.currency,
         signals.order,
         signals.evidence,
+        said=_checked(message, facts),
     )
     journey = replace(journey, steps=_bounded((*journey.steps, step)))
     ref = facts.claims.get(cancel_claim(signals.order)) if signals.order else None

@@ -95,6 +95,7 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
         credited=sum(docket.known.credited.get((recipient.id, verdict.campaign.program), {}).values()),
         spent=docket.known.spent,
         now=docket.now,
+        properties=verdict.step.said,
         advocate_journey=docket.known.journeys.get(verdict.advocate.id) if verdict.advocate is not None else None,
     )
     results = judge_reward(terms, case)

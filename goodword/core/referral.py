@@ -6,7 +6,7 @@ from the order it grew in (law 3): the earliest, the latest and the counts are f
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -197,6 +197,11 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     device: str = ""
     """The key of the browser that told of it, where the message named nobody else."""
 
+    @property
+    def shown_ref(self) -> str:
+        """`ref` as far as it names nobody: a click or a share. A message's id is the sender's own, and may be made of a user's."""
+        return "" if self.ref.startswith(f"{self.reason} ") else self.ref
+
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
     """A listened event of a person: what is judged. `amount` is minor units of `currency`; `key` its conversion id, casefolded."""
@@ -213,6 +218,8 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     evidence: Evidence = NO_EVIDENCE
     server_amount: int | None = None
     """What a server said the same order is worth, where a browser had said it first."""
+    said: dict[str, Any] | None = None
+    """Those properties that a reward's checks look at; None where they are not known."""
 
 
 class Cancellation(Struct, frozen=True, array_like=True, gc=False):

@@ -301,3 +301,13 @@ def test_a_doubtful_event_passes_by_itself_only_where_the_campaign_says_so_and_n
             for reward in town.rewards():
                 town.engine.execute([c.TendReward(1, reward.id)])
             assert town.live() == left
+
+
+def test_a_check_of_the_events_properties_holds_however_often_it_is_judged() -> None:
+    rules = {"checks": [{"name": "plan", "is": "equals", "value": "pro", "on": "event"}], "once": "event"}
+    with town_of(rewards=[{"name": "pro", "to": "advocate", "value": {"amount": "1"}, "rules": rules}]) as town:
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("o1", userId="ben", properties={"plan": "basic"})
+        town.buy("o2", userId="ben", properties={"plan": "pro"})
+        town.buy("o3", userId="ben")
+        assert [value for _, value, _ in town.live()] == [100]

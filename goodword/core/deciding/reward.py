@@ -38,6 +38,9 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _COUPON_ID_BITS = 20
 NOTE_CHARS_MAX = 2_000
 
+FIRST_PLACE = 16
+"""Of the command's own ids: those before are for the reward that is tended."""
+
 RewardCommand = c.PutSupplier | c.AddCoupons | c.RemoveCoupons | c.MoveReward | c.GrantReward | c.TendReward | c.SetRewardExpiry
 
 
@@ -245,8 +248,8 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
         return _expire(moving)
     if reward.state == "EARNED" and reward.waiting == "pending" and reward.due_at is not None and reward.due_at <= now:
         judged = _judge_again(reward, facts, now, fresh)
-        if judged is not None:
-            return judged
+        is_settled = any(isinstance(each, Reward) and each.id == reward.id for each in judged)
+        return judged if is_settled else [*judged, *_release(moving)]
     if reward.state == "EARNED" and reward.waiting != "review" and (reward.due_at is None or reward.due_at <= now):
         return _release(moving) if reward.due_at is not None or not reward.waiting else []
     if reward.state == "FAILED" and _can_be_tried(moving):
@@ -256,14 +259,10 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
     return []
 
 
-def _judge_again(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Record] | None:
-    """What the wait was for is decided by the judge, who may have learned more since. None where nothing is left to judge."""
+def _judge_again(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
+    """What the wait was for is decided by the judge, who may have learned more since. An Nth or a manual reward is not the judge's."""
     friend = facts.profile(reward.journey_id)
-    if friend is None or not reward.cause:
-        return None
-    records = rejudged(friend, facts, now, fresh)
-    settled = [each for each in records if isinstance(each, Reward) and each.id == reward.id]
-    return records if settled and (settled[-1].waiting != "pending" or settled[-1].state != "EARNED") else None
+    return rejudged(friend, facts, now, fresh, FIRST_PLACE) if friend is not None and reward.cause else []
 
 
 def _expire(moving: Moving) -> list[Record]:
