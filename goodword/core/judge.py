@@ -148,7 +148,7 @@ def _keep_judgements(docket: Docket) -> None:
             friend_id=docket.friend.id,
             advocate_id=verdict.advocate_id,
             reason=touch.reason if touch is not None else "",
-            ref=touch.ref if touch is not None else "",
+            ref=touch.shown_ref if touch is not None else "",
             touch_at=touch.at if touch is not None else None,
             quality=verdict.quality,
             review=verdict.review,

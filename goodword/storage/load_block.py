@@ -21,7 +21,8 @@ def load_blocks(store: Store) -> None:
     """Read all entries anew."""
     found: dict[int, list[BlockEntry]] = defaultdict(list)
     for account, *entry in store.database.load("SELECT account_id, list_type, filter_type, value, note, created_at FROM block"):
-        found[account].append(BlockEntry(*entry))
+        list_type, filter_type, value, note, created_at = entry
+        found[account].append(BlockEntry(list_type, filter_type, value, store.sealer.open_secret(note), created_at))
     lists = {account: Lists.of(entries) for account, entries in found.items()}
     everywhere = lists.get(INSTALLATION, Lists())
     store.blocks = dict(found)

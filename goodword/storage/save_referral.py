@@ -11,10 +11,13 @@ from msgspec.structs import replace
 from goodword.core.campaign import Campaign, Version
 from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered, ServerOutcomes
 from goodword.core.delivery import Announcement, Attempt, Health
+from goodword.core.mailbox import normalize
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.core.times import Millis
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
+from goodword.storage.sqlite import Database
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -177,7 +180,8 @@ class ReferralSaving:
         entry = record.entry
         place = (account, entry.list_type, stored_value(self.store, account, entry))
         if record.is_listed:
-            self.last["block"][place] = (entry.filter_type, entry.note, entry.created_at)
+            note = self.store.sealer.seal_secret(entry.note) or b""
+            self.last["block"][place] = (entry.filter_type, note, entry.created_at)
             self.rows["unblocked"] = [row for row in self.rows["unblocked"] if row != place]
         else:
             self.last["block"].pop(place, None)
@@ -187,10 +191,14 @@ class ReferralSaving:
         """Everything said about deleted people goes; codes stay reserved, referrals point to a number that has nobody."""
         digest = self.store.sealer.hash
         numbers = [(account, number) for number in erased.profile_ids]
-        for name in ("journey_gone", "share_gone", "shareable_gone", "secret_gone", "recipient_of_gone"):
+        for name in _GONE:
             self.rows[name].extend(numbers)
         self.deliveries.erase(account, erased.profile_ids)
-        self.rows["recipient_gone"].extend((account, digest(account, key)) for key in erased.keys if key[0] == "e")
+        emails = [key for key in erased.keys if key[0] == "e"]
+        self.rows["recipient_gone"].extend((account, digest(account, key)) for key in emails)
+        mailboxes = dict.fromkeys(digest(account, "n" + normalize(key[1:])).hex() for key in emails)
+        self.rows["note_gone"].extend((account, mailbox) for mailbox in mailboxes)
+        self.changes_blocks = self.changes_blocks or account in self.store.blocks
         for number in erased.profile_ids:
             self.last["journey"].pop((account, number), None)
 
@@ -207,6 +215,21 @@ class ReferralSaving:
             if rows := self.rows.get(name):
                 many(sql, rows)
         self.deliveries.write()
+
+
+def erase_referrals(database: Database, account: int, number: int, hash16: bytes | None, at: Millis) -> None:
+    """What campaigns stored of a person (or, by the hash of an address, that it was shared to), in a database that is brought up to date
+    with a deletion it did not know of. What they were still to be given falls due, and is canceled when it is looked at."""
+    if hash16 is not None:
+        database.write(_ROWS["recipient_gone"], (account, hash16))
+        return
+    for name in _GONE:
+        database.write(_ROWS[name], (account, number))
+    database.write(
+        "UPDATE reward SET expires_at = min(ifnull(expires_at, ?1), ?1) WHERE account_id = ?2 AND profile_id = ?3"
+        " AND state IN ('EARNED', 'FAILED')",
+        (at, account, number),
+    )
 
 
 def _put(table: str, keys: str, columns: str, kept: tuple[str, ...] = ()) -> str:
@@ -228,6 +251,8 @@ _REWARD = (
     "profile_id journey_id other_id campaign_id version program name role supplier_id state unit value cause nth waiting is_final"
     " created_at updated_at due_at expires_at coupon rules secret partner"
 )
+_GONE = ("journey_gone", "recipient_of_gone", "share_gone", "shareable_gone", "secret_gone", "alike_gone")
+"""In this order: whom the shares were sent to is found by the shares."""
 _LAST = {
     "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),
     "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
@@ -264,6 +289,8 @@ _ROWS = {
     "coupon_upload": "INSERT INTO coupon_upload VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id)"
     " DO UPDATE SET added = coupon_upload.added + excluded.added, refused = coupon_upload.refused + excluded.refused",
     "unblocked": "DELETE FROM block WHERE account_id = ? AND list_type = ? AND value = ?",
+    "note_gone": "UPDATE block SET note = x'' WHERE account_id = ? AND list_type = 'NORMALIZED_EMAIL' AND value = ?",
+    "alike_gone": "UPDATE relationship SET alike = NULL WHERE account_id = ? AND friend_id = ?",
     "journey_gone": "DELETE FROM journey WHERE account_id = ? AND profile_id = ?",
     "recipient_of_gone": "DELETE FROM share_recipient WHERE account_id = ?1 AND share_id IN"
     " (SELECT id FROM share WHERE account_id = ?1 AND profile_id = ?2)",

@@ -29,6 +29,7 @@ from goodword.storage.load_program import load_programs
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
 from goodword.storage.save_delivery import erase_deliveries
+from goodword.storage.save_referral import erase_referrals
 from goodword.storage.sqlite import Database, DatabaseError, Row
 
 DATABASE_FILE = "goodword.db"
@@ -168,8 +169,10 @@ class Store:
                 database.write("DELETE FROM membership WHERE account_id = ? AND profile_id = ?", (account, number))
                 database.write("DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)", (account, number, number))
                 erase_deliveries(database, account, number)
+                erase_referrals(database, account, number, None, at)
             if hash16 == NO_HASH:
                 continue
+            erase_referrals(database, account, 0, hash16, at)
             owned = database.write("SELECT profile_id FROM identity WHERE account_id = ? AND key = ?", (account, hash16))
             owner = owned[0][0] if owned else None
             if owner is not None and self.keys.key(owner) is None:

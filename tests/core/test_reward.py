@@ -372,6 +372,9 @@ def test_supplier_that_is_missing_or_off_fails_what_it_should_give_until_it_is_b
     shop.do(c.PutSupplier(1, SUPPLIERS[1]))
     shop.do(c.TendReward(1, off.id))
     assert shop.reward(off.id).secret["code"] == "HELLO"
+    del shop.facts.profiles[PEOPLE[0]]
+    shop.do(c.TendReward(1, unknown.id))
+    assert shop.reward(unknown.id).state == "CANCELED", "its recipient was deleted, and it can be given to nobody"
 
 
 WRONG_SUPPLIERS = [

@@ -40,6 +40,10 @@ def vanity() -> str:
     return f"ADA-TEN-{next(_numbers)}"
 
 
+def _said(name: str, value: str) -> dict[str, Any]:
+    return {name: value}
+
+
 def told(brand: Program, friend: str, order: str, reason: str, advocate: str = "ada") -> None:
     """Both are paid, the relationship has its reason, the step counts, and the story says why in words."""
     assert (brand.rewards(advocate), brand.rewards(friend)) == (PAID, PAID)
@@ -100,7 +104,7 @@ def test_share_id_said_on_the_order(launch: Launch, door: str, name: str) -> Non
     brand = launch(refer_a_friend())
     _, click = brand.follow(brand.advocate("ada"))
     brand.joins("ben")
-    brand.buys("ben", "order-1", door, **{name: click})
+    brand.buys("ben", "order-1", door, **_said(name, click))
     told(brand, "ben", "order-1", "SHARE_ID")
 
 
@@ -192,7 +196,7 @@ def test_an_advocates_code_typed_at_the_checkout(launch: Launch, door: str, name
     code = vanity()
     brand.advocate("ada", code=code)
     brand.joins("ben")
-    brand.buys("ben", "order-1", door, **{name: f"{code.lower()} "})
+    brand.buys("ben", "order-1", door, **_said(name, f"{code.lower()} "))
     told(brand, "ben", "order-1", reason)
 
 
@@ -210,7 +214,7 @@ def test_an_advocate_named_by_the_brands_own_id(launch: Launch, door: str, name:
     brand.joins("ada")
     brand.buys("ada", "ORDER-0")
     brand.joins("ben")
-    brand.buys("ben", "order-1", door, **{name: value})
+    brand.buys("ben", "order-1", door, **_said(name, value))
     told(brand, "ben", "order-1", reason)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -138,8 +140,6 @@ def test_an_sdk_whose_clock_is_two_hours_wrong_is_set_right(launch: Launch, hour
 
 
 def _seconds(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -220,7 +220,7 @@ def test_what_a_page_claims_waits_and_a_server_confirms_it(launch: Launch) -> No
 def test_a_canceled_order_earns_nothing_whichever_comes_first(launch: Launch, door: str, first: str) -> None:
     brand = launch(refer_a_friend())
     brand.brings(brand.advocate("ada"), "ben")
-    parts = [("conversion", {"cart_value": "20.00"}), ("canceled", {})]
+    parts: list[tuple[str, dict[str, Any]]] = [("conversion", {"cart_value": "20.00"}), ("canceled", {})]
     for event, more in parts if first == "order" else reversed(parts):
         brand.says(event, "ben", door, partner_conversion_id="order-1", **more)
     for name in ("ada", "ben"):

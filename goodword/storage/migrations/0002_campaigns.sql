@@ -99,9 +99,9 @@ CREATE INDEX coupon_free ON coupon (account_id, supplier_id, id) WHERE reward_id
 CREATE TABLE coupon_upload (
   account_id INTEGER NOT NULL, id INTEGER NOT NULL, supplier_id TEXT NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL,
   added INTEGER NOT NULL, refused INTEGER NOT NULL, by TEXT NOT NULL, PRIMARY KEY (account_id, id)) WITHOUT ROWID;
--- block lists; the value of an e-mail is its keyed hash in hexadecimal
+-- block lists; the value of an e-mail is its keyed hash in hexadecimal, the note is sealed with the account's secret
 CREATE TABLE block (
-  account_id INTEGER NOT NULL, list_type TEXT NOT NULL, filter_type TEXT NOT NULL, value TEXT NOT NULL, note TEXT NOT NULL,
+  account_id INTEGER NOT NULL, list_type TEXT NOT NULL, filter_type TEXT NOT NULL, value TEXT NOT NULL, note BLOB NOT NULL,
   created_at INTEGER NOT NULL, PRIMARY KEY (account_id, list_type, value)) WITHOUT ROWID;
 -- the outbox: `body` is sealed with the key of the person it is about (profile_id; 0 names nobody and is sealed with the account's), and
 -- with that of a second person it names (other_id); `series` is how many attempts there were when it was last sent again by hand

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from goodword.core.account import CONVERSION, REGISTRATION
-from goodword.core.attribution import in_force, latest_cause, resolve
+from goodword.core.attribution import in_force, resolve
 from goodword.core.campaign import Campaign, Document, Programs
 from goodword.core.event import FROM_BROWSER, IS_EVENT, TRACK, cancel_claim, conversion_claim, event_claim
 from goodword.core.profile import IdentityKey, Profile, ProfileId, keys_of, read_email
@@ -234,7 +234,7 @@ class _Telling:
         self.moments.append(words.step_moment(step, kind))
         judged = self.judged.get(step.arrival, [])
         for judgement in judged:
-            touch = self._credited(step, judgement)
+            touch = self._credited(judgement)
             if judgement.quality != "NONE":
                 others = self._others(step, judgement, touch)
                 self.moments.append(words.attribution_moment(judgement, step, touch, others, self.people))
@@ -249,9 +249,9 @@ class _Telling:
             touches = self.journey.touches
             self.moments.append(words.nobody_moment(step, kind, campaigns, terms, touches, self.people))
 
-    def _credited(self, step: Step, judgement: Judgement) -> Touch | None:
-        same = (touch for touch in self.journey.touches if (touch.reason, touch.ref) == (judgement.reason, judgement.ref))
-        return next((touch for touch in same if touch.at <= latest_cause(step.at)), None)
+    def _credited(self, judgement: Judgement) -> Touch | None:
+        said = (judgement.reason, judgement.ref, judgement.touch_at)
+        return next((touch for touch in self.journey.touches if (touch.reason, touch.shown_ref, touch.at) == said), None)
 
     def _others(self, step: Step, judgement: Judgement, credited: Touch | None) -> list[dict[str, Any]]:
         """The other advocates who had sent the person, each by their latest touch, and why they were not credited."""
