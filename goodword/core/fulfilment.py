@@ -98,11 +98,11 @@ class Moving:
         return [self.reward, *self.records]
 
     def begin(self) -> None:
-        """Book that it was earned."""
+        """Book that it was earned; of one given by hand, by whom and why."""
         reward, supplier = self.reward, self.supplier
         if reward.expires_at is None and supplier is not None and supplier.expires_days is not None:
             self.reward = replace(reward, expires_at=reward.created_at + supplier.expires_days * DAY_MS)
-        self._step("", "EARNED", "", "", {}, reward.cause)
+        self._step("", "EARNED", reward.secret.get("note", ""), reward.secret.get("by", ""), {}, reward.cause)
         self._count(1, reward.value)
 
     def move(

@@ -318,7 +318,7 @@ def reward_moments(reward: Reward, moves: list[Transition], people: People) -> l
         said = f": {_lower(move.message)}" if move.message else "."
         by = f" by {move.by}" if move.by else ""
         if not move.before:
-            why = f"{whose} earned {prize}."
+            why = f"{move.by} gave {'them' if mine else who} {prize} by hand{said}" if move.by else f"{whose} earned {prize}."
         elif not move.is_success:
             why = f"A try to hand over {prize} failed{said}"
         else:
