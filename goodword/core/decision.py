@@ -178,6 +178,14 @@ Record = (
 )
 
 
+REFERRAL_RECORDS: frozenset[type] = frozenset((
+    *(Campaign, Version, Shareable, Click, Share, Journey, Relationship, Judgement, Credit, Reward, Transition, Earning, Posting),
+    *(SupplierSaved, CouponsAdded, CouponMoved, CouponUpload, BlockListed, EndpointSaved, Announcement, Attempt, Health, Redelivered),
+    ServerOutcomes,
+))  # fmt: skip
+"""Records that `ReferralFacts` lays over and `ReferralSaving` writes."""
+
+
 class Decision(Struct, frozen=True, gc=False):
     """The answer to a command."""
 

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from goodword.core import command as c
 from goodword.core.account import REGISTRATION, Account, Key
-from goodword.core.decision import Audience, Claim, Erased, Identity, Merged, Record
+from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Record
 from goodword.core.event import Event, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.core.referral import Signals
@@ -48,6 +48,9 @@ class Facts(Struct):
         for record in records:
             if type(record) is Event:
                 self.seen[record.message_id] = record
+                continue
+            if type(record) in REFERRAL_RECORDS:
+                self.referrals.lay(record)
                 continue
             match record:
                 case Profile():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 from goodword.core.mailbox import normalize
@@ -83,6 +84,7 @@ def look_alike(one: str, other: str) -> Likeness:
     return "alike" if domain == other_domain and skeleton(name) == skeleton(other_name) else ""
 
 
+@lru_cache(maxsize=4096)
 def token_of(email: str) -> str:
     """The same for all addresses that `look_alike`."""
     name, _, domain = normalize(email).rpartition("@")

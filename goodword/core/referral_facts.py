@@ -105,15 +105,14 @@ class ReferralFacts(Struct):
     bonuses: dict[ProfileId, dict[int, Reward]] = field(default_factory=dict)
     """Of `rewards`, an advocate's Nth ones."""
     laid: dict[int, Any] = field(default_factory=dict)
-    """Counted records that were laid over already, by identity: whoever decides something may lay it over before the engine does. They
+    """Records that were laid over already, by identity: whoever decides something may lay it over before the engine does. They
     are held here, so that no other record comes to have the identity of one that is gone."""
 
     def lay(self, record: Any) -> None:
         """Lay one record over what was loaded; a second time changes nothing."""
-        if isinstance(record, (Credit, Earning, Click, Share)):
-            if id(record) in self.laid:
-                return
-            self.laid[id(record)] = record
+        if id(record) in self.laid:
+            return
+        self.laid[id(record)] = record
         match record:
             case Journey():
                 self.journeys[record.profile_id] = record

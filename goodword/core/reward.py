@@ -6,6 +6,7 @@ Values are integer minor units: cents of a currency, hundredths of a point or of
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -278,6 +279,7 @@ def digits(unit: str) -> int:
     return exponent(unit)
 
 
+@lru_cache(maxsize=4096)
 def read_value(text: str | None, unit: str) -> int | None:
     """A decimal as hundredths of a unit, or a currency's minor units, halves up; None where it is no decimal, negative or absurd."""
     try:

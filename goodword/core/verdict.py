@@ -174,10 +174,10 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
     party = Party(advocate, theirs.sightings if theirs is not None else (), _barred_at(advocate)) if advocate is not None else None
     credited = docket.known.credited.get((advocate.id, document.program), {}) if advocate is not None else {}
     known, today = docket.known, step.at // DAY_MS
-    days = {1, 7, 30, document.quality.advocate_outcomes.days}
+    days = document.quality.advocate_outcomes.days
     ip = touch.evidence.ip if touch is not None else ""
     counts = Counts(
-        {each: sum(n for day, n in credited.items() if today - each < day <= today) for each in sorted(days)},
+        {days: sum(count for day, count in credited.items() if today - days < day <= today)},
         shares=known.shares.get(advocate.id, 0) if advocate is not None else 0,
         browsers_by_ip=max((known.browsers_by_ip.get(each, 0) for each in {ip, step.evidence.ip}), default=0),
     )
@@ -223,6 +223,8 @@ def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
             if standing.counted_for is not None
         }
         wave = sorted(credited.difference(found, (advocate.id,)))
+        if not wave:
+            break
         found += wave
     return tuple(found)
 

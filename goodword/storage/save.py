@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from goodword.core.account import Account, Key
-from goodword.core.decision import Audience, Claim, Erased, Identity, KeysUsed, Membership, Merged, Receipt, Record, Repeats
+from goodword.core.decision import (
+    REFERRAL_RECORDS,
+    Audience,
+    Claim,
+    Erased,
+    Identity,
+    KeysUsed,
+    Membership,
+    Merged,
+    Receipt,
+    Record,
+    Repeats,
+)
 from goodword.core.event import Event
 from goodword.core.profile import Profile
 from goodword.storage.keys import NO_HASH
@@ -70,6 +82,9 @@ class Saving:
             counts[1] += 1
 
     def _other(self, account: int, record: Record, arrival: int) -> None:
+        if type(record) in REFERRAL_RECORDS:
+            self.referrals.take(account, record, arrival)
+            return
         store = self.store
         match record:
             case Profile():
@@ -104,7 +119,7 @@ class Saving:
             case KeysUsed():
                 self.others["used"].extend((at, hash) for hash, at in record.used)
             case _:
-                self.referrals.take(account, record, arrival)
+                raise TypeError(type(record).__name__)
 
     def _erased(self, account: int, erased: Erased) -> None:
         for number in erased.profile_ids:
