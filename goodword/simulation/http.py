@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 TRIES = 4
 TIMEOUT_S = 60.0
 RETRY_PAUSE_S = 0.3
+Body = bytes | Callable[[], bytes]
 
 
 class Unreachable(Exception):
@@ -42,19 +43,24 @@ class Client:
         self._path = parts.path.rstrip("/")
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._slots = asyncio.Semaphore(connections)
+        self.waiting = 0
+        """Requests that wait for a connection."""
 
-    async def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
-        """One request. Sent again when the connection breaks or the server says 503. Errors: Unreachable."""
-        lines = [f"{method} {self._path}{path} HTTP/1.1", f"Host: {self._name}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        if body or method in ("POST", "PUT"):
-            lines.append(f"Content-Length: {len(body)}")
-        raw = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    async def request(self, method: str, path: str, body: Body = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        """One request. Sent again when the connection breaks or the server says 503. Errors: Unreachable.
+
+        A body that says when it is sent is made anew for each try, once there is a connection for it.
+        """
         answer = None
-        async with self._slots:
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        try:
             for trial in range(TRIES * 20):
                 try:
-                    answer = await asyncio.wait_for(self._exchange(raw), TIMEOUT_S)
+                    answer = await asyncio.wait_for(self._exchange(self._raw(method, path, body, headers)), TIMEOUT_S)
                 except (*BROKEN, TimeoutError):
                     if trial >= TRIES:
                         break
@@ -62,9 +68,19 @@ class Client:
                     if answer.status != 503:
                         return answer
                 await asyncio.sleep(RETRY_PAUSE_S)
+        finally:
+            self._slots.release()
         if answer is not None:
             return answer
         raise Unreachable(f"{self._name} does not answer.")
+
+    def _raw(self, method: str, path: str, body: Body, headers: Mapping[str, str] | None) -> bytes:
+        made = body if isinstance(body, bytes) else body()
+        lines = [f"{method} {self._path}{path} HTTP/1.1", f"Host: {self._name}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        if made or method in ("POST", "PUT"):
+            lines.append(f"Content-Length: {len(made)}")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + made
 
     async def _exchange(self, raw: bytes) -> Answer:
         if self._free:

@@ -83,6 +83,11 @@ class Sender:
             self._queues[door].append(said)
         return said.done
 
+    @property
+    def backlog(self) -> int:
+        """Messages and requests that wait for their turn."""
+        return sum(map(len, self._queues.values())) + self.client.waiting
+
     async def run(self) -> None:
         """Send what queues up, until `drain`."""
         while not self._stopping:
@@ -125,13 +130,17 @@ class Sender:
 
     async def _send_one(self, said: Said, headers: dict[str, str]) -> None:
         await self.pace()
-        body = json.dumps({**said.message, "sentAt": said.message.get("sentAt") or write_time(self.now()), "writeKey": self.keys.browser})
+
+        def body() -> bytes:
+            at = said.message.get("sentAt") or write_time(self.now())
+            return json.dumps({**said.message, "sentAt": at, "writeKey": self.keys.browser}).encode()
+
         headers = {"Content-Type": "text/plain", **headers}
         path = BROWSER_PATHS[said.message["type"]]
-        answer = await self.client.request("POST", path, body.encode(), headers)
+        answer = await self.client.request("POST", path, body, headers)
         if said.may_wander and self.dice.random() < self.twice:
             self.counts["repeated"] += 1
-            answer = await self.client.request("POST", path, body.encode(), headers)
+            answer = await self.client.request("POST", path, body, headers)
         if answer.status != 200:
             self._trouble(f"POST {path}: {answer.status}", answer.body)
         said.done.set_result(answer.status)
@@ -152,10 +161,12 @@ class Sender:
             await self._post(door, [said.message for said in again])
 
     async def _post(self, door: Door, messages: list[dict[str, Any]]) -> list[int]:
-        body: object = messages if door == "segment" else {"batch": messages, "sentAt": write_time(self.now())}
+        def body() -> bytes:
+            return json.dumps(messages if door == "segment" else {"batch": messages, "sentAt": write_time(self.now())}).encode()
+
         token = base64.b64encode(f"{self.keys.server}:".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-        answer = await self.client.request("POST", PATHS[door], json.dumps(body).encode(), headers)
+        answer = await self.client.request("POST", PATHS[door], body, headers)
         if answer.status != 200:
             self._trouble(f"POST {PATHS[door]}: {answer.status}", answer.body)
             return [answer.status] * len(messages)

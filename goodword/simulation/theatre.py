@@ -18,8 +18,12 @@ from goodword.simulation.world import World
 CHEATS_SHARE = 0.03
 """Of friends; half of them in rows 1 to 6."""
 FIRST_ROWS = range(1, 7)
+RACES = 25
+"""Each race has a campaign of its own; a shop has few."""
 MESSAGES_PER_PERSON = 5
 SETTLE_S = 1.5
+BACKLOG_MAX = 300
+"""Nobody new comes while this much waits to be sent: people's haste is part of the stories, so a slow server must not stretch it."""
 UNHURRIED_PEOPLE = 20_000
 """From this many people on the evening is long enough for stories that take minutes."""
 REPERTOIRE = (custom, identity, purchase, race, traffic)
@@ -49,7 +53,7 @@ def cast(plan: Plan, make: Callable[[int, Script], Play]) -> list[Play]:
         if script.row == 0 or (plan.rows and script.row not in plan.rows):
             continue
         share = friends * CHEATS_SHARE / 2 / (len(FIRST_ROWS) if script.row in FIRST_ROWS else 20)
-        scripts += [script] * max(plan.each, round(share))
+        scripts += [script] * (plan.each if script.row == RACES else max(plan.each, round(share)))
     if not plan.rows:
         custom = [script for script in SCRIPTS if script.row == 0]
         dice = world.dice("custom")
@@ -106,6 +110,8 @@ async def _perform(plays: list[Play], plan: Plan, sender: Sender, terms: Terms, 
             task.add_done_callback(under_way.discard)
         progress("playing", done, len(plays))
         await asyncio.sleep(play.script.people * MESSAGES_PER_PERSON / plan.rate)
+        while sender.backlog > BACKLOG_MAX:
+            await asyncio.sleep(0.05)
     while under_way:
         progress("playing", done, len(plays))
         await asyncio.sleep(0.1)

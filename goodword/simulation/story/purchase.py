@@ -286,7 +286,7 @@ async def backdated(play: Play) -> None:
     advocate = await advocate_of(play)
     friend = Actor.cast(play, 1)
     await play.pause()
-    before_click = play.sender.now() - (3_000 if play.dice.random() < 0.5 else 2 * HOUR_MS)
+    before_click = play.sender.now() - (60_000 if play.dice.random() < 0.5 else 2 * HOUR_MS)
     await come_by_link(play, advocate, friend)
     at = before_click if play.dice.random() < 0.6 else play.sender.now() - 400 * DAY_MS
     await friend.buy(70, at=at, calm=True)
