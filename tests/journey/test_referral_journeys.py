@@ -88,6 +88,42 @@ def test_an_advocate_deleted_between_click_and_purchase_is_not_paid_and_not_show
     assert (gone.status, b"lovelace" in gone.body.lower()) == (200, False)
 
 
+def test_what_a_deleted_advocate_left_names_nobody(launch: Launch) -> None:
+    """Ada is deleted. Her link, code and ids still go round, on orders, in pages and in old mail."""
+    brand = launch(refer_a_friend())
+    link = brand.advocate("ada", code="ada-byron-left")
+    address, click = brand.follow(link)
+    brand.buys("ada", "order-ada")
+    shared = {"channel": "EMAIL", "label": "refer-a-friend", "recipients": ["dan@dan.example"]}
+    brand.done(f"/v5/persons/{brand.id('ada')}/shares", shared)
+    brand.joins("ben")
+    brand.buys("ben", "order-ben", advocate_code=link["code"])
+    assert brand.rewards("ada") == PAID
+    assert brand.server.post("/segment", {"userId": "ada"}, brand.key).status == 200
+    said = {
+        "coupon_code": link["code"], "share_id": click, "shareable_id": link["code"], "advocate_code": link["code"],
+        "advocate_partner_user_id": "ada", "advocate_email": "ada@ada.example", "advocate_order_id": "order-ada",
+    }  # fmt: skip
+    brand.joins("dan")
+    for number, (name, value) in enumerate(said.items()):
+        one: dict[str, Any] = {name: value}
+        brand.buys("dan", f"order-{name}", DOORS[number % 3], **one)
+    brand.page("device-eli", address)
+    brand.joins("eli", device="device-eli")
+    brand.buys("eli", "order-eli")
+    for name in ("ben", "dan", "eli"):
+        found = brand.get(f"/v5/persons/{brand.id(name)}/relationships")
+        assert all("identity_key_value" not in each["other_person"] for each in found), name
+        assert "ada@" not in json.dumps(brand.get(f"/v5/persons/{brand.id(name)}/why"))
+    assert {each["person_id"] for each in brand.get("/v2/rewards") if each["state"] != "CANCELED"} >= {brand.id("ben")}
+    brand.says("canceled", "ben", partner_conversion_id="order-ben")
+    assert [state for state, _, _ in brand.rewards("ben")] == ["REVOKED"]
+    brand.joins("ada")
+    assert brand.rewards("ada") == []
+    assert brand.get(f"/v5/persons/{brand.id('ada')}/shareables") == []
+    assert brand.link("ada")["code"] != link["code"], "whoever comes back is new, and gets a link of their own"
+
+
 # -- when it happened --------------------------------------------------------------------------------------------------------------------
 
 
