@@ -20,7 +20,6 @@ from goodword.engine import Engine
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
-from goodword.worker.outgoing import Outgoing
 from goodword.worker.reward import tend_rewards
 
 BACKLOG = 4_096
@@ -97,7 +96,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
-    deliveries = Deliveries(engine, Outgoing(config.webhook_allow()))
+    deliveries = Deliveries(engine, config.webhook_allow())
     deliveries.start()
     due = asyncio.create_task(tend_rewards(engine))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))

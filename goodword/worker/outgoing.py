@@ -16,10 +16,10 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from msgspec import Struct, field
 from yarl import URL
 
 from goodword.core.address import Allowed, read_address
+from goodword.worker.exchange import Exchange
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0
@@ -31,17 +31,6 @@ NAMES_KEPT_S = 10
 
 class Refused(OSError):
     """The address is none that may be called: private, loopback, link-local, shared, multicast, reserved."""
-
-
-class Exchange(Struct, frozen=True):
-    """What came of a call: a status, or an error's name. `is_cut`: of the body only the beginning was read."""
-
-    millis: int
-    status: int | None = None
-    error: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    body: str = ""
-    is_cut: bool = False
 
 
 class _Resolver(AbstractResolver):
