@@ -62,7 +62,7 @@ def _key(program: Path, data: Path, scope: str) -> str:
 
 
 def _by_command_line(program: Path, data: Path, file: Path, supplier: str) -> str:
-    command = [program, "coupon", "upload", supplier, file, "--create", "--data", data]
+    command = [str(program), "coupon", "upload", supplier, str(file), "--create", "--data", str(data)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

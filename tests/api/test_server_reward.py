@@ -315,7 +315,7 @@ def test_many_at_once_get_one_coupon_each_and_the_last_one_goes_to_one(api: Api,
     id = pool(api, *codes)
     people = [person(api, f"{name}-{number}") for number in range(16)]
     got: list[Any] = []
-    threads = [threading.Thread(target=lambda who=who: got.append(grant(api, who, id))) for who in people]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda who=who: got.append(grant(api, who, id))) for who in people]
     for thread in threads:
         thread.start()
     for thread in threads:
