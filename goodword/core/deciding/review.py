@@ -10,9 +10,9 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.hearing import afresh, journey_of
 from goodword.core.judge import settle
-from goodword.core.verdict import standing_key
 from goodword.core.profile import Profile
 from goodword.core.times import Millis
+from goodword.core.verdict import standing_key
 
 UNCHANGED = "unchanged"
 """The outcome's value when the same was decided before."""
