@@ -72,6 +72,9 @@ def _named(hint: Hint, facts: Facts) -> tuple[ProfileId, str, str, Millis | None
             click = known.clicks.get(hint.value)
             if click is not None:
                 return click.advocate_id, click.program, click.campaign, click.at
+            sharing = known.sharings.get(hint.value)
+            if sharing is not None:
+                return sharing.advocate_id, sharing.program, sharing.campaign, sharing.at
     shareable = known.shareables.get(folded)
     return (shareable.profile_id, shareable.program, "", None) if shareable is not None else None
 

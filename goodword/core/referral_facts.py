@@ -73,6 +73,8 @@ class ReferralFacts(Struct):
     """By code, casefolded; None where a deleted person's code is reserved."""
     slots: dict[tuple[ProfileId, str, str], Shareable] = field(default_factory=dict)
     coupons: dict[str, CouponUse] = field(default_factory=dict)
+    sharings: dict[str, SharedTo] = field(default_factory=dict)
+    """Acts of sharing that a message names by their id."""
     recipients: dict[str, list[SharedTo]] = field(default_factory=dict)
     journeys: dict[ProfileId, Journey] = field(default_factory=dict)
     histories: dict[ProfileId, tuple[Step, ...]] = field(default_factory=dict)

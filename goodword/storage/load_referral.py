@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from goodword.storage.store import Store
 
 ANCESTORS_MAX = 4
+ID_DIGITS = 19
 CLICKS_WITHIN_MS = 600_000
 CLICKS_COUNTED_MAX = 100
 """More clicks from one address in that time make no difference, and must not make each further one slower."""
@@ -153,6 +154,14 @@ class Loading:
             account,
         ):
             known.clicks[id] = Click(id, at, ProfileId(advocate), program, campaign, "", _evidence(evidence), bool(counted), recent)
+            self.advocates.add(ProfileId(advocate))
+        for share, advocate, program, campaign, at in self.read(
+            "SELECT s.id, s.profile_id, s.program, s.campaign_id, s.at FROM carray(?) k"
+            " CROSS JOIN share s ON s.account_id = ? AND s.id = k.value",
+            {int(text) for text in asked.clicks if text.isascii() and text.isdigit() and len(text) < ID_DIGITS},
+            account,
+        ):
+            known.sharings[str(share)] = SharedTo(share, ProfileId(advocate), program, campaign, at)
             self.advocates.add(ProfileId(advocate))
         self._shareables(asked)
         for text, use in self._coupon_uses(asked.coupons):

@@ -311,3 +311,13 @@ def test_a_check_of_the_events_properties_holds_however_often_it_is_judged() -> 
         town.buy("o2", userId="ben", properties={"plan": "pro"})
         town.buy("o3", userId="ben")
         assert [value for _, value, _ in town.live()] == [100]
+
+
+def test_an_act_of_sharing_may_be_named_by_its_id(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.link(ada, "ADA-10")
+    share = town.engine.execute([c.RecordShare(1, Share(0, ada, town.now, "SMS", "ADA-10", "", ""))])[0].value
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example")
+    town.buy("o1", userId="ben", properties={"share_id": str(share.id)})
+    assert town.live() == PAID
