@@ -214,8 +214,9 @@ def brings_email(understood: Understood, facts: Facts) -> bool:
 
 
 def _names_new(understood: Understood, facts: Facts) -> bool:
-    """Whether a message names a user id or an address that nobody had: its device may pass from one person to another."""
-    return any(key[0] != "a" and ((owner := facts.owners.get(key)) is None or owner.profile_id is None) for key in understood.keys)
+    """Whether a message names a key that nobody had: its device may pass from one person to another, and what comes later in the same
+    group may find its person by that key alone."""
+    return any((owner := facts.owners.get(key)) is None or owner.profile_id is None for key in understood.keys)
 
 
 def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
@@ -232,6 +233,8 @@ def wanted_friends(command: c.Command, facts: Facts) -> frozenset[ProfileId]:
             return _owning(tuple(IdentityKey("e" + email) for email in share.recipients), facts.owners)
         case c.Forward(source=source, target=target):
             return frozenset((source, target))
+        case c.SetEmail(profile_id=profile_id):
+            return frozenset((profile_id,))
         case _:
             return _NOBODY
 

@@ -307,7 +307,7 @@ RULES = (
     history.mass_shares,
 )
 """The rules of an event, in the order they are told. A rule's name is its function's, and its docstring what PASS means."""
-STICKY = frozenset("advocate_outcomes bot_clicks mass_shares referring_sites self_referral_device self_referral_ip similar_friends".split())
+STICKY = frozenset("advocate_outcomes mass_shares referring_sites self_referral_device self_referral_ip similar_friends".split())
 """Rules that count what others did: the first verdict on an event stands, whatever others do later."""
 PERSONAL = frozenset(
     "blocked_person blocked_person_returns valid_email blocked_email_domains blocked_countries permitted_countries specified_participant"

@@ -191,3 +191,40 @@ def test_a_campaign_that_rewards_an_action_besides_says_nothing_of_orders_that_n
     town.say("track", event="Reviewed", userId="ben", properties={})
     assert len(town.judgements()) == 1
     assert town.live() == [("ben", 500, "FULFILLED")]
+
+
+def test_a_device_learned_in_the_same_commit_as_its_visit_adds_to_what_is_known(town: Town) -> None:
+    """Ben came by Ada's code. His log-in on a new device and the page of Cyd's link there arrive together: the code is not forgotten."""
+    ada, cyd = town.person("ada", "ada@mail.example"), town.person("cyd", "cyd@web.example")
+    town.link(ada, "ADA-10")
+    town.say("track", event="registration", userId="ben", properties={"email": "ben@post.example", "advocate_code": "ADA-10"})
+    town.buy("order-1", userId="ben")
+    assert town.live() == PAID
+    town.passes(MINUTE)
+    page = {"url": f"https://shop.example.com/?gw={town.click(cyd)}"}
+    town.say_all(
+        [
+            town.message("identify", userId="ben", anonymousId="device-9"),
+            town.message("page", by=BROWSER_KEY, anonymousId="device-9", context={"page": page}),
+        ]
+    )
+    assert town.live() == PAID
+    town.buy("order-2", userId="ben")
+    assert town.live() == PAID
+    standing = town.store.database.read("SELECT advocate_id FROM relationship WHERE displaced_at IS NULL")
+    assert standing == [(cyd,)]
+
+
+def test_the_click_that_counts_is_the_one_looked_at_whatever_was_learned_first(town: Town) -> None:
+    """Of two clicks by one link the later came in a flood from one address; that is learned late, and a person is to decide."""
+    ada = town.person("ada", "ada@mail.example")
+    first = town.click(ada, ip="i1", recent=3)
+    town.passes(MINUTE)
+    second = town.click(ada, ip="i1", recent=50)
+    town.passes(MINUTE)
+    town.visit(first, anonymousId="device-1")
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben")
+    assert [judged[4] for judged in town.judgements()] == [""]
+    town.visit(second, anonymousId="device-1")
+    assert [judged[4] for judged in town.judgements()] == ["open"]

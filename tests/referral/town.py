@@ -102,11 +102,11 @@ class Town:
         self.put(Shareable(code, owner, program, "main", self.now, self.now))
         return code
 
-    def click(self, owner: ProfileId, *, id: str = "", campaign: str = "refer-a-friend", **evidence: Any) -> str:
+    def click(self, owner: ProfileId, *, id: str = "", campaign: str = "refer-a-friend", recent: int = 0, **evidence: Any) -> str:
         """A visit by the person's link; its id."""
         self._messages += 1
         id = id or f"click-{self._messages:08d}"
-        self.put(Click(id, self.now, owner, campaign, campaign, "code", Evidence(**evidence)))
+        self.put(Click(id, self.now, owner, campaign, campaign, "code", Evidence(**evidence), recent=recent))
         return id
 
     def visit(self, click: str, **said: Any) -> Outcome:

@@ -94,7 +94,7 @@ async def searched_later(play: Play) -> None:
 
 @story(17, "cheat", "a click farm with headless browsers", people=FARM + 1)
 async def click_farm(play: Play) -> None:
-    """One machine: a flood of clicks, then made-up people, all within seconds: accounts, and the smallest order that counts."""
+    """One machine: a flood of clicks that look at nothing; then made-up people, all within seconds, with the smallest order that counts."""
     advocate = await advocate_of(play)
     machine = play.world.address(play.number, 1)
     await play.pause(1)
@@ -104,10 +104,11 @@ async def click_farm(play: Play) -> None:
         fake.device.ip = machine
         if place % 2:
             fake.device.agent = HEADLESS[place % len(HEADLESS)]
+        click = ""
         for _ in range(CLICKS_EACH):
             click = await fake.click(advocate.code, drop=("Accept-Language", "Sec-Fetch-User") if place % 2 else ())
-            fake.page(click)
             await play.pause(0.2)
+        fake.page(click)
         await fake.register()
         await fake.buy(21)
 
