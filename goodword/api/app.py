@@ -47,7 +47,7 @@ class Application:
             return
         path: str = scope["path"]
         try:
-            if path == "/segment":
+            if path in ("/segment", "/segment/"):
                 await serve(self.destination, scope, receive, send)
             elif Tracking.serves(path):
                 await serve(self.tracking, scope, receive, send)

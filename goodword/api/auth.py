@@ -74,9 +74,8 @@ def signature_matches(key: Key, signed: bytes, signature: bytes | None) -> bool:
     """Whether `X-Signature` is the hex HMAC-SHA1 of the signed bytes; true for a key without a signing secret."""
     if not key.signing_secret:
         return True
-    expected = hmac.new(key.signing_secret.encode(), signed, sha1).hexdigest()
-    given = (signature or b"").decode("latin-1").strip().lower().removeprefix("sha1=")
-    return hmac.compare_digest(expected, given)
+    expected = hmac.new(key.signing_secret.encode(), signed, sha1).hexdigest().encode()
+    return hmac.compare_digest(expected, (signature or b"").strip().lower().removeprefix(b"sha1="))
 
 
 class Keyring:

@@ -22,6 +22,7 @@ DOOR = "segment"
 METHODS = ("POST", "PUT", "PATCH")
 SETTINGS_CACHED_MAX = 1_000
 _JSON: Headers = [JSON]
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Destination:
@@ -92,7 +93,8 @@ class Destination:
         if cached is not None and cached[0] is settings:
             return cached[1]
         try:
-            said = msgspec.json.decode(base64.b64decode(header + b"=" * (-len(header) % 4), validate=True))
+            plain = header.strip().translate(_URL_SAFE)
+            said = msgspec.json.decode(base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True))
         except (binascii.Error, ValueError, RecursionError):
             raise Refusal(400, "invalid_settings", "X-Segment-Settings is not base64 of JSON.") from None
         laid = header_settings(settings, said)

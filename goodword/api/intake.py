@@ -17,7 +17,7 @@ from goodword.core import command as c
 from goodword.core.account import Key, Right, Settings
 from goodword.core.campaign import Programs
 from goodword.core.decision import Outcome
-from goodword.core.event import Understood, understand
+from goodword.core.event import Understood, id_of, understand
 from goodword.core.message import TYPES, Message, Rejection, parse, read_object
 from goodword.core.profile import IdentityKey, keys_of, read_email
 from goodword.core.referral import Signals
@@ -101,7 +101,7 @@ class Intake:
         )
         if isinstance(message, Rejection):
             if takes_bare_delete and message.code == "missing_type" and (bare := _bare_delete(raw)) is not None:
-                return self._erase(bare, None, key)
+                return self._erase(id_of(bare["userId"]), None, key)
             return message
         if message.type == "delete":
             return self._erase(message.user_id, read_email((message.traits or {}).get("email")), key)
@@ -289,16 +289,10 @@ def shape_of(raw: bytes) -> dict[str, str]:
     return shape
 
 
-def _bare_delete(raw: bytes) -> str | None:
-    """The user of `{"userId": ".."}` with nothing else in it: the destination's own delete shape."""
+def _bare_delete(raw: bytes) -> dict[str, Any] | None:
+    """`{"userId": ".."}` with nothing else in it: the destination's own delete shape."""
     found = read_object(raw.strip()) or {}
-    if set(found) != {"userId"}:
-        return None
-    user_id = found["userId"]
-    if isinstance(user_id, bool) or not isinstance(user_id, (str, int)):
-        return None
-    keys = keys_of(str(user_id).strip(), None, None)
-    return keys[0][1:] if keys else None
+    return found if set(found) == {"userId"} else None
 
 
 def key_or_refuse(key: Key | None, was_given: bool) -> Key:

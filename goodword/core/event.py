@@ -235,7 +235,7 @@ def _mapped(message: Message, mapping: EventMapping, settings: Settings) -> Unde
             understood.flags |= UNKEYED
     elif name != REGISTRATION:
         understood.claim = _claim("p", name.casefold(), id_of(properties.get("partner_event_id")))
-    if "cart_value" in properties:
+    if properties.get("cart_value") not in (None, ""):
         _read_value(understood, properties, settings)
     return understood
 

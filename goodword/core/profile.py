@@ -266,10 +266,8 @@ def merge(target: Profile, source: Profile) -> Profile:
         mine = audiences.get(name)
         if mine is None or (member.at, member.tie) > (mine.at, mine.tie):
             audiences[name] = member
-    keys = sorted({*target.keys, *source.keys}, key=lambda key: "uea".index(key[0]))
-    user_ids = [key for key in keys if key[0] == "u"]
-    if len(user_ids) > 1:  # an explicit forward of two known users: the target's own id stays the one that is shown first
-        keys.sort(key=lambda key: ("uea".index(key[0]), key not in target.keys))
+    # of each kind the target's own come first: the first is the one that is shown
+    keys = sorted(dict.fromkeys((*target.keys, *source.keys)), key=lambda key: "uea".index(key[0]))
     registrations = [r for r in (target.registration, source.registration) if r is not None]
     blocks = [b for b in (target.block, source.block) if b is not None]
     return replace(

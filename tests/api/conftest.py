@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.running import Answer, Server
+from goodword.core.account import Scope
+from goodword.storage.store import Store
+from tests.api.doors import Doors
+from tests.running import Answer, Server, make_key, problems
 
 TIMEOUT_S = 60
 
@@ -90,6 +93,19 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         keys = {scope: create_key(data, scope) for scope in ("ingest", "destination", "server", "admin")}
         keys["other account"] = create_key(data, "server", account="other")
         yield Api(server, keys["server"], keys)
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """One server for the tests of a message door."""
+    data = tmp_path_factory.mktemp("doors") / "data"
+    keys = make_key(data), make_key(data, Scope.INGEST), make_key(data, signing_secret="shared")
+    server = Server(data)
+    yield Doors(server, data, *keys)
+    assert server.stop() == 0
+    assert "Traceback" not in server.said()
+    with Store(data) as store:
+        assert problems(store) == []
 
 
 @pytest.fixture

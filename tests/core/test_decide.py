@@ -395,6 +395,16 @@ def test_forward_moves_everything_and_numbers_find_the_target() -> None:
     assert world.the("uu").user_id == "x"
 
 
+def test_a_forwarded_persons_address_comes_after_the_targets_own() -> None:
+    world = World()
+    emails = [f"{letter}@x.com" for letter in "jbzmaq"]  # of a set's order one of these would be found out
+    numbers = [do(world, c.CreateProfile(1, email)).profile_id or NOBODY for email in emails]
+    for source in reversed(numbers[1:]):
+        do(world, c.Forward(1, source, numbers[0]))
+    assert world.the("ej@x.com").email == "j@x.com"
+    assert world.the("ej@x.com").emails == ("j@x.com", "q@x.com", "a@x.com", "m@x.com", "z@x.com", "b@x.com")
+
+
 def test_a_forwarded_user_id_does_not_join_a_third() -> None:
     world = World()
     world.say(about("u", "j@x.com"), about("v"))
