@@ -16,6 +16,7 @@ import uvloop
 from goodword import config
 from goodword.api import admin, doors, local, openapi, operations, schema, server, share, tag, wire
 from goodword.api.app import Application
+from goodword.console import app as console
 from goodword.engine import Engine
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
@@ -37,6 +38,7 @@ def make_application(engine: Engine) -> Application:
     application.pages.routes.extend(share.routes(application.sharing))
     application.pages.routes.extend(tag.routes())
     application.pages.routes.extend(schema.routes())
+    application.pages.routes.extend(console.routes(application.intake))
     described = [
         *doors.OPERATIONS,
         *server.OPERATIONS,

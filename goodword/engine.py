@@ -216,6 +216,7 @@ class Engine:
                     store.use_profile_id()
             outcome = decision.outcome
             outcomes.append(outcome)
+            known.latest = outcome
             verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
         if decisions:
             store.save(decisions, now)

@@ -68,10 +68,11 @@ def plain(path: str) -> str:
 
 
 def served(application: Application) -> set[str]:
-    """The path of every route: of the pages, and of each door that routes by itself."""
+    """The path of every route: of the pages, and of each door that routes by itself. The console's pages are for people: one path."""
     routers = [application.pages, *(router for door in vars(application).values() if (router := getattr(door, "router", None)) is not None)]
     routes: Iterable[BaseRoute] = [route for router in routers for route in router.routes]
-    return {plain(path) for route in routes if isinstance(path := getattr(route, "path", None), str)}
+    paths = {plain(path) for route in routes if isinstance(path := getattr(route, "path", None), str)}
+    return {"/console" if path.startswith("/console/") else path for path in paths}
 
 
 def unnamed(paths: Iterable[str], text: str) -> list[str]:

@@ -24,6 +24,7 @@ from goodword.cli import (
     serve,
     simulate,
     stats,
+    user,
     verify,
     why,
 )
@@ -36,6 +37,7 @@ cli = typer.Typer(
 )
 cli.command("serve")(serve.serve)
 cli.add_typer(key.cli, name="key")
+cli.add_typer(user.cli, name="user")
 cli.add_typer(account.cli, name="account")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(endpoint.cli, name="endpoint")

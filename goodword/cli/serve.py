@@ -14,10 +14,12 @@ from goodword import config
 from goodword.api.auth import hash_secret, may, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.connection import failing_clearly
+from goodword.console.invitation import invite, new_user
 from goodword.core.account import Key, Right, Scope
-from goodword.core.command import CreateKey
+from goodword.core.command import CreateKey, PutUser
 from goodword.engine import Engine, wall_clock_ms
 from goodword.opening import open_store
+from goodword.storage.query import console as console_users
 from goodword.storage.store import Store
 
 DEMO_SCOPES = (Scope.DESTINATION, Scope.SERVER)
@@ -66,6 +68,18 @@ def demo_key(store: Store) -> str:
     return secret
 
 
+def first_link(store: Store) -> str:
+    """The path of a sign-in link for the first admin; "" once there is a user with a password."""
+    users = [user for account in store.accounts for user in console_users.users(store, account)]
+    if any(user.password for user in users):
+        return ""
+    now = wall_clock_ms()
+    user = users[0] if users else new_user(1, "", "admin", now)
+    path, command = invite(user, now)
+    Engine(store).execute([PutUser(user.account, user), command])
+    return path
+
+
 def serve(
     data: Annotated[Path | None, typer.Option(help="Data folder. [default: ./goodword-data]")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
@@ -82,9 +96,12 @@ def serve(
     with failing_clearly():
         store = open_store(directory)
         secret = demo_key(store) if demo else ""
+        welcome = first_link(store) if demo else ""
 
         def announce(url: str) -> None:
             typer.echo(f"Goodword is at {url}")
+            if welcome:
+                typer.echo(f"Open the console, and set your password (this link works once): {url.rstrip('/')}{welcome}")
             if secret:
                 typer.echo(f"Demo key: {secret}\n\nTry it, in another terminal:\n\n{CURL.format(url=url, key=secret)}\n")
             sys.stdout.flush()

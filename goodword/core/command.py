@@ -9,6 +9,7 @@ from msgspec import Struct
 from goodword.core.account import Key, ParameterScope, Settings
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Document, State
+from goodword.core.console import Session, SignInLink, User
 from goodword.core.delivery import Attempt, Endpoint
 from goodword.core.event import Understood
 from goodword.core.profile import IdentityKey, ProfileId
@@ -326,6 +327,62 @@ class Redeliver(Struct, frozen=True, tag=True, tag_field="command"):
     delivery_ids: tuple[int, ...]
 
 
+class PutUser(Struct, frozen=True, tag=True, tag_field="command"):
+    """Make or change a user of the console. Refused for a taken address, and where an account would be left without an admin.
+
+    Whoever is disabled, or gets another password or role, is signed out everywhere but in the session `kept`."""
+
+    account: int
+    user: User
+    kept: bytes = b""
+
+
+class PutSignInLink(Struct, frozen=True, tag=True, tag_field="command"):
+    """Keep a sign-in link of a user; earlier ones of theirs no longer work."""
+
+    account: int
+    link: SignInLink
+
+
+class SignIn(Struct, frozen=True, tag=True, tag_field="command"):
+    """Open a session: by a link (its hash), which is then used up, or after a password was right. `replaces` is a session that ends.
+
+    `totp_step` is the time step of the second factor's code, which counts once; `user` what a user who came by a link set on the way in."""
+
+    account: int
+    session: Session
+    link: bytes = b""
+    replaces: bytes = b""
+    totp_step: int = 0
+    user: User | None = None
+
+
+class SeeSession(Struct, frozen=True, tag=True, tag_field="command"):
+    """Remember that a session is used still."""
+
+    account: int
+    hash: bytes
+
+
+class EndSessions(Struct, frozen=True, tag=True, tag_field="command"):
+    """Sign a user out of one session, or of all but the one `kept`."""
+
+    account: int
+    user_id: str
+    hash: bytes | None = None
+    kept: bytes = b""
+
+
+class Audit(Struct, frozen=True, tag=True, tag_field="command"):
+    """Write down who did the command before this one, in the same commit; not where it was refused."""
+
+    account: int
+    user_id: str
+    action: str
+    subject: str = ""
+    detail: dict[str, Any] = {}
+
+
 Command = (
     Receive
     | Refuse
@@ -361,4 +418,10 @@ Command = (
     | TestEndpoint
     | RecordAttempts
     | Redeliver
+    | PutUser
+    | PutSignInLink
+    | SignIn
+    | SeeSession
+    | EndSessions
+    | Audit
 )

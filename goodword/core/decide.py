@@ -9,7 +9,7 @@ from goodword.core import command as c
 from goodword.core import event as events
 from goodword.core.account import REGISTRATION, Account, Settings
 from goodword.core.audience import set_member
-from goodword.core.deciding import campaign, delivery, quality, review, reward, share
+from goodword.core.deciding import campaign, console, delivery, quality, review, reward, share
 from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
 from goodword.core.delivery import merged_announced
 from goodword.core.event import Event, EventRef
@@ -68,6 +68,8 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             return quality.decide(command, facts, now, fresh)
         case c.PutEndpoint() | c.TestEndpoint() | c.RecordAttempts() | c.Redeliver():
             return delivery.decide(command, facts, now, fresh)
+        case c.PutUser() | c.PutSignInLink() | c.SignIn() | c.SeeSession() | c.EndSessions() | c.Audit():
+            return console.decide(command, facts, now, fresh)
         case _:
             return _administer(command, facts, now, fresh)
 

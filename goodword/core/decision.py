@@ -9,6 +9,7 @@ from msgspec import Struct
 from goodword.core.account import Account, Key
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Campaign, Version
+from goodword.core.console import AuditEntry, Session, SignInLink, User
 from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
 from goodword.core.profile import IdentityKey, Profile, ProfileId
@@ -137,6 +138,21 @@ class Redelivered(Struct, frozen=True):
     at: Millis
 
 
+class SessionSeen(Struct, frozen=True):
+    """A session of the console is used still."""
+
+    hash: bytes
+    at: Millis
+
+
+class SessionsEnded(Struct, frozen=True):
+    """A user of the console is signed out: of the session with this hash, or of all but `kept`."""
+
+    user_id: str
+    hash: bytes | None = None
+    kept: bytes = b""
+
+
 Record = (
     Event
     | Profile
@@ -175,6 +191,12 @@ Record = (
     | Attempt
     | Redelivered
     | ServerOutcomes
+    | User
+    | SignInLink
+    | Session
+    | SessionSeen
+    | SessionsEnded
+    | AuditEntry
 )
 
 
@@ -184,6 +206,9 @@ REFERRAL_RECORDS: frozenset[type] = frozenset((
     ServerOutcomes,
 ))  # fmt: skip
 """Records that `ReferralFacts` lays over and `ReferralSaving` writes."""
+
+CONSOLE_RECORDS: frozenset[type] = frozenset((User, SignInLink, Session, SessionSeen, SessionsEnded, AuditEntry))
+"""Records of the console's users, which `storage/save_console.py` writes."""
 
 
 class Decision(Struct, frozen=True, gc=False):

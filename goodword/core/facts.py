@@ -6,7 +6,8 @@ from msgspec import Struct, field
 
 from goodword.core import command as c
 from goodword.core.account import REGISTRATION, Account, Key
-from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Record
+from goodword.core.console import SignInLink, User
+from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Outcome, Record
 from goodword.core.event import Event, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.core.referral import Signals
@@ -22,11 +23,15 @@ class Lookup(Struct):
     claims: set[str] = field(default_factory=set)
     profile_ids: set[ProfileId] = field(default_factory=set)
     audiences: set[str] = field(default_factory=set)
+    users: bool = False
+    links: set[bytes] = field(default_factory=set)
     referrals: ReferralLookup = field(default_factory=ReferralLookup)
 
 
 class Facts(Struct):
-    """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it."""
+    """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it.
+
+    `users` are those of all accounts, by id; `latest` is what the account's command before came to."""
 
     account: Account | None = None
     seen: dict[str, EventRef | Event] = field(default_factory=dict)
@@ -37,6 +42,9 @@ class Facts(Struct):
     audiences: set[str] = field(default_factory=set)
     accounts: dict[str, Account] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    links: dict[bytes, SignInLink] = field(default_factory=dict)
+    latest: Outcome | None = None
     referrals: ReferralFacts = field(default_factory=ReferralFacts)
 
     def profile(self, profile_id: ProfileId) -> Profile | None:
@@ -68,6 +76,10 @@ class Facts(Struct):
                     self.audiences.add(record.name)
                 case Account():
                     self.accounts = {**self.accounts, record.id: record}
+                case User():
+                    self.users[record.id] = record
+                case SignInLink():
+                    self.links[record.hash] = record
                 case Erased():
                     for number in record.profile_ids:
                         self.profiles.pop(number, None)
@@ -132,6 +144,11 @@ def ask(command: c.Command, lookup: Lookup) -> None:
         case c.Review(profile_id=profile_id) | c.Rejudge(profile_id=profile_id):
             lookup.profile_ids.add(profile_id)
             lookup.referrals.journeys.add(profile_id)
+        case c.PutUser() | c.PutSignInLink():
+            lookup.users = True
+        case c.SignIn(link=link):
+            lookup.users = True
+            lookup.links.add(link)
         case _:
             pass
 

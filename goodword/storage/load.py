@@ -10,6 +10,7 @@ from goodword.core.event import EventRef
 from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.storage.load_referral import load_referrals
+from goodword.storage.save_console import load_links, load_users
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -51,6 +52,9 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
+    if lookup.users:
+        facts.users = load_users(store)
+        facts.links = load_links(store, lookup.links)
     facts.referrals.now = now
     load_referrals(store, account, lookup, commands, facts)
     return facts

@@ -10,6 +10,7 @@ import msgspec
 
 from goodword.core.account import Account, Key
 from goodword.core.decision import (
+    CONSOLE_RECORDS,
     REFERRAL_RECORDS,
     Audience,
     Claim,
@@ -26,6 +27,7 @@ from goodword.core.event import Event
 from goodword.core.profile import Profile
 from goodword.storage.keys import NO_HASH
 from goodword.storage.rows import key_row
+from goodword.storage.save_console import ConsoleSaving
 from goodword.storage.save_referral import ReferralSaving
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Saving:
         self.changes_accounts = False
         self.tombstones_applied: int | None = None
         self.referrals = ReferralSaving(store)
+        self.console = ConsoleSaving(store)
 
     def take(self, account: int, records: Sequence[Record], arrival: int) -> None:
         """Add one decision's records, in the order they were decided; `arrival` is the place in the log that was set aside for it."""
@@ -84,6 +87,9 @@ class Saving:
     def _other(self, account: int, record: Record, arrival: int) -> None:
         if type(record) in REFERRAL_RECORDS:
             self.referrals.take(account, record, arrival)
+            return
+        if type(record) in CONSOLE_RECORDS:
+            self.console.take(record)
             return
         store = self.store
         match record:
@@ -164,6 +170,7 @@ class Saving:
                 [(*slot, *counts) for slot, counts in self.tally.items()],
             )
         self.referrals.write()
+        self.console.write()
         for of, arrival in self.others.get("repeats", ()):
             self._mark_repeat(of, arrival)
         if self.erased:
