@@ -235,6 +235,7 @@ class Programs(Struct, frozen=True):
     cancels: frozenset[str] = frozenset()
     checked: frozenset[str] = frozenset()
     """Properties of events that rewards' checks look at, as they are written."""
+    outcomes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, campaigns: dict[str, Campaign]) -> Programs:
@@ -242,12 +243,14 @@ class Programs(Struct, frozen=True):
         listened: set[str] = set()
         cancels: set[str] = set()
         checked: set[str] = set()
+        outcomes: set[str] = set()
         for campaign in campaigns.values():
             for number in {mark.version for mark in campaign.history if mark.version}:
                 events = campaign.documents[number].events
                 listened.update(name.casefold() for name in (*events.sign_up, *events.outcome, *events.actions))
                 cancels.update(name.casefold() for name in events.cancel)
+                outcomes.update(name.casefold() for name in events.outcome)
                 for reward in campaign.documents[number].rewards:
                     checks = (*reward.rules.checks, *reward.rules.other_checks)
                     checked.update(check.name for check in checks if check.on == "event")
-        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels), frozenset(checked))
+        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels), frozenset(checked), frozenset(outcomes))

@@ -12,6 +12,7 @@ from goodword.core.campaign import Campaign, Version
 from goodword.core.console import AuditEntry, Session, SignInLink, User
 from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
+from goodword.core.period import Period
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
@@ -127,6 +128,15 @@ class EndpointSaved(Struct, frozen=True):
     is_deleted: bool = False
 
 
+class Counted(Struct, frozen=True):
+    """So many more (or fewer) people are counted in a role in a period, which begins at the day `start`."""
+
+    role: str
+    period: Period
+    start: int
+    count: int
+
+
 class ServerOutcomes(Struct, frozen=True):
     """A server of the account said an outcome, for the first time."""
 
@@ -176,6 +186,7 @@ Record = (
     | Relationship
     | Judgement
     | Credit
+    | Counted
     | Reward
     | Transition
     | Earning
@@ -203,7 +214,7 @@ Record = (
 REFERRAL_RECORDS: frozenset[type] = frozenset((
     *(Campaign, Version, Shareable, Click, Share, Journey, Relationship, Judgement, Credit, Reward, Transition, Earning, Posting),
     *(SupplierSaved, CouponsAdded, CouponMoved, CouponUpload, BlockListed, EndpointSaved, Announcement, Attempt, Health, Redelivered),
-    ServerOutcomes,
+    *(ServerOutcomes, Counted),
 ))  # fmt: skip
 """Records that `ReferralFacts` lays over and `ReferralSaving` writes."""
 

@@ -19,6 +19,7 @@ from goodword.core.delivery import Announcement
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.likeness import token_of
+from goodword.core.presence import count_people
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.reconcile import reconcile, reconcile_bonuses
 from goodword.core.referral import Credit, Journey, Judgement, Relationship, Touch
@@ -40,6 +41,7 @@ def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: 
     reconcile(docket)
     reconcile_bonuses(docket)
     _keep_judgements(docket)
+    count_people(docket)
     docket.journey = replace(docket.journey, standings=docket.standings)
     if docket.journey != facts.referrals.journeys.get(friend.id):
         docket.records.append(docket.journey)
@@ -119,7 +121,7 @@ def _credit(docket: Docket) -> None:
     counted: set[tuple[str, ProfileId]] = set()
     for verdict in docket.verdicts:
         standing, advocate = verdict.standing, verdict.advocate
-        good = verdict.quality == "HIGH" and verdict.review != "open" and verdict.kind == "outcome" and advocate is not None
+        good = verdict.counts and verdict.kind == "outcome" and advocate is not None
         place = (verdict.campaign.program, advocate.id) if advocate is not None else None
         credit = advocate.id if good and advocate is not None and place is not None and place not in counted else None
         if credit is not None and place is not None:
@@ -137,6 +139,7 @@ def _credit(docket: Docket) -> None:
 def _keep_judgements(docket: Docket) -> None:
     """One row a step and campaign, written when it changed; and what was settled, in the journey."""
     seen = set()
+    first = _first_outcome(docket)
     for verdict in docket.verdicts:
         touch, step = verdict.touch, verdict.step
         judgement = Judgement(
@@ -154,6 +157,11 @@ def _keep_judgements(docket: Docket) -> None:
             review=verdict.review,
             judged_at=0,
             rules=(*verdict.rules, *verdict.notes),
+            at=step.at,
+            amount=verdict.amount,
+            currency=step.currency,
+            origin=touch.origin if touch is not None else "",
+            is_new=step.arrival == first,
         )
         key = standing_key(step, verdict.campaign.id)
         seen.add(key)
@@ -165,6 +173,13 @@ def _keep_judgements(docket: Docket) -> None:
         docket.standings[key] = replace(verdict.standing, digest=digest)
     for key in docket.standings.keys() - seen:
         _forget(docket, key)
+
+
+def _first_outcome(docket: Docket) -> int | None:
+    """The place in the log of the first outcome the person ever had, referred or not."""
+    outcomes = docket.known.programs.outcomes
+    found = ((step.at, step.arrival) for step in docket.journey.steps if step.name.casefold() in outcomes)
+    return min(found, default=(0, None))[1]
 
 
 def _forget(docket: Docket, key: str) -> None:
@@ -199,6 +214,7 @@ def _forget(docket: Docket, key: str) -> None:
             review="",
             judged_at=docket.now,
             rules=(why,),
+            at=step.at,
         )
     )
 

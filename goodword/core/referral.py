@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from goodword.core.origin import origin_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.reward import Passed
 from goodword.core.times import Millis
@@ -97,6 +98,11 @@ class Click(Struct, frozen=True, gc=False):
     recent: int = 0
     """Counted clicks from the same address in the ten minutes before, up to a bound."""
 
+    @property
+    def origin(self) -> str:
+        """Where it came from, in a word."""
+        return origin_of(self.evidence.site)
+
 
 class Shareable(Struct, frozen=True):
     """A person's share link in a program. `key` is its slot: the same person, program and key find the same link."""
@@ -164,6 +170,14 @@ class Judgement(Struct, frozen=True):
     review: Literal["", "open", "approved", "declined"]
     judged_at: Millis
     rules: tuple[Passed, ...] = ()
+    at: Millis = 0
+    amount: int | None = None
+    currency: str | None = None
+    """When the event happened, and what is left of its value after returns."""
+    origin: str = ""
+    """Where the credited click came from (`origin.origin_of`); empty where it was no click."""
+    is_new: bool = False
+    """Whether it is the person's first outcome of all."""
 
 
 class Credit(Struct, frozen=True):
@@ -201,6 +215,11 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     def shown_ref(self) -> str:
         """`ref` as far as it names nobody: a click or a share. A message's id is the sender's own, and may be made of a user's."""
         return "" if self.ref.startswith(f"{self.reason} ") else self.ref
+
+    @property
+    def origin(self) -> str:
+        """Where the click came from, in a word; empty where it was none."""
+        return origin_of(self.evidence.site) if self.evidence != NO_EVIDENCE else ""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
@@ -260,6 +279,8 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     """The likeness that the relationship rows were written with."""
     related: dict[str, Millis] = field(default_factory=dict)
     """Relationship rows written: `program, advocate` to when it was displaced (0: it stands)."""
+    counted: tuple[tuple[int, int], ...] = ()
+    """On which days the person is counted as what (`presence`)."""
 
 
 class Party(Struct, frozen=True):

@@ -46,6 +46,11 @@ class Verdict(Struct):
     notes: list[Passed] = field(default_factory=list)
 
     @property
+    def counts(self) -> bool:
+        """Whether the event is good, and nobody has to say so first."""
+        return self.quality == "HIGH" and self.review != "open"
+
+    @property
     def advocate_id(self) -> ProfileId | None:
         """The number of the credited advocate; of a deleted one too."""
         return self.advocate.id if self.advocate is not None else self.touch.advocate_id if self.touch is not None else None

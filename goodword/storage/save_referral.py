@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Version
-from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered, ServerOutcomes
+from goodword.core.decision import BlockListed, Counted, EndpointSaved, Erased, Redelivered, ServerOutcomes
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.mailbox import normalize
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
@@ -17,6 +17,7 @@ from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earnin
 from goodword.core.times import Millis
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
+from goodword.storage.save_tally import TallySaving
 from goodword.storage.sqlite import Database
 
 if TYPE_CHECKING:
@@ -37,14 +38,19 @@ class ReferralSaving:
         self.changes_programs = False
         self.changes_blocks = False
         self.deliveries = DeliverySaving(store)
+        self.tallies = TallySaving(store)
 
     def take(self, account: int, record: Any, arrival: int) -> None:
         """Add one record. `arrival` is the place in the log of the command that caused it."""
         match record:
             case Journey() | Relationship() | Judgement() | Credit() | Click() | Share() | Shareable():
+                self.tallies.take(account, record)
                 self._referral(account, record)
             case Reward() | Transition() | Earning() | Posting():
+                self.tallies.take(account, record)
                 self._reward(account, record)
+            case Counted():
+                self.tallies.take(account, record)
             case CouponsAdded() | CouponMoved() | CouponUpload():
                 self._coupon(account, record)
             case Announcement() | Attempt() | Redelivered() | Health():
@@ -77,7 +83,8 @@ class ReferralSaving:
             case Judgement():
                 self.last["judgement"][account, record.arrival, record.campaign] = (
                     record.version, record.program, record.kind, record.friend_id, record.advocate_id, record.reason, record.ref,
-                    record.touch_at, record.quality, record.review, record.judged_at, encode(record.rules).decode(),
+                    record.touch_at, record.quality, record.review, record.judged_at, encode(record.rules).decode(), record.at,
+                    record.amount, record.currency, record.origin, int(record.is_new),
                 )  # fmt: skip
             case Credit():
                 self._add("credited", (account, record.advocate_id, record.program, record.day), record.count)
@@ -85,12 +92,12 @@ class ReferralSaving:
                 self.rows["click"].append((
                     account, record.id, record.at, record.advocate_id, record.program, record.campaign,
                     digest(account, "k" + record.code.casefold()), int(record.is_counted), record.recent, record.evidence.ip,
-                    encode(record.evidence).decode(),
+                    encode(record.evidence).decode(), record.origin,
                 ))  # fmt: skip
             case Share():
                 self.rows["share"].append((
                     account, record.id, record.profile_id, record.at, record.channel, record.program, record.campaign,
-                    len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())),
+                    len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())), record.quality,
                 ))  # fmt: skip
                 found = record.recipients if record.quality == "HIGH" else ()
                 self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in found)
@@ -205,6 +212,7 @@ class ReferralSaving:
     def write(self) -> None:
         """Write everything, inside the caller's transaction."""
         many = self.store.database.many
+        self.tallies.write()
         for name, sql in _LAST.items():
             if found := self.last.get(name):
                 many(sql, [(*place, *found[place]) for place in sorted(found)])
@@ -265,7 +273,7 @@ _LAST = {
     "judgement": _put(
         "judgement",
         "account_id arrival campaign_id",
-        "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules",
+        "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules at amount currency origin is_new",
     ),
     "reward": _put("reward", "account_id id", _REWARD),
 }
@@ -278,8 +286,8 @@ _SUMS = {
 _ROWS = {
     "server_outcomes": "INSERT OR REPLACE INTO meta VALUES (?, '1')",
     "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
-    "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-    "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?)",
+    "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+    "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?,?)",
     "share_recipient": "INSERT INTO share_recipient VALUES (?,?,?) ON CONFLICT DO NOTHING",
     "reward_transition": "INSERT INTO reward_transition VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     "posting": "INSERT INTO posting VALUES (?,?,?,?,?,?,?,?)",

@@ -11,6 +11,7 @@ Streams through the tables with bounded memory. What it reports holds numbers an
 7. The key store is whole, and it is this database's.
 8. The outbox: endpoints, deliveries and attempts belong together and can be read (verify_delivery.py).
 9. Rewards: their moves, the ledger, coupons and counters agree (verify_reward.py).
+10. Tallies say what the rows they come from say (verify_tally.py).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import msgspec
 from goodword.core.event import TYPE_CODES, TYPE_NAMES
 from goodword.core.message import Rejection, parse
 from goodword.core.profile import Profile
-from goodword.storage import fold, verify_delivery, verify_reward
+from goodword.storage import fold, verify_delivery, verify_reward, verify_tally
 from goodword.storage.cipher import Unreadable
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.rows import split_body
@@ -64,6 +65,10 @@ _ACCOUNT_TABLES = (
     "earned",
     "spent",
     "credited",
+    "referral_tally",
+    "advocate_tally",
+    "reward_tally",
+    "people_tally",
     "posting",
     "balance",
     "supplier",
@@ -123,6 +128,7 @@ class _Verifying:
             ("claims", self._claims, "claim"),
             ("deliveries", self._deliveries, ""),
             ("rewards", self._rewards, ""),
+            ("tallies", self._tallies, ""),
         ]
         self._done, self._total, self._remark = 0, 0, ""
 
@@ -136,6 +142,9 @@ class _Verifying:
 
     def _rewards(self) -> Iterator[str]:
         yield from verify_reward.problems(self.store, self._is_pending)
+
+    def _tallies(self) -> Iterator[str]:
+        yield from verify_tally.problems(self.store, self._is_pending)
 
     def _deliveries(self) -> Iterator[str]:
         yield from verify_delivery.problems(self.store, self._is_pending)

@@ -65,6 +65,7 @@ def told(order: list[int], groups: list[int]) -> tuple[Any, ...]:
             sorted(town.store.database.read("SELECT unit, amount FROM balance WHERE account_id = 1 AND amount <> 0")),
             sorted(town.store.database.read("SELECT program, sum(count) FROM credited WHERE account_id = 1 GROUP BY program")),
             {(town.name(a), town.name(f)) for a, f, d in _relationships(town) if d is None},
+            town.tallies(),
         )
         town.close()
         return left

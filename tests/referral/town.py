@@ -17,6 +17,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Shareable
 from goodword.core.reward import Reward
 from goodword.engine import Engine
+from goodword.storage import verify_tally
 from goodword.storage.load_referral import REWARD, read_reward
 from goodword.storage.query import person as people
 from goodword.storage.store import Store
@@ -50,7 +51,15 @@ class Town:
             self.launch(document)
 
     def close(self) -> None:
+        """Every story ends with tallies that say what its rows say."""
+        wrong = list(verify_tally.problems(self.store, lambda _: False))
         self.engine.close()
+        assert wrong == []
+
+    def tallies(self) -> list[list[tuple[Any, ...]]]:
+        """What is counted of referrals and people."""
+        tables = ("referral_tally WHERE count <> 0", "people_tally WHERE count <> 0")
+        return [sorted(self.store.database.read(f"SELECT * FROM {table}")) for table in tables]
 
     def put(self, *records: Record) -> None:
         """Save rows as they are."""

@@ -1,0 +1,77 @@
+"""How many people: each is counted once a period, however much they do in it (domain 7.2).
+
+A journey says on which days its person was what. What a person counts for in weeks, months and quarters follows from the days, so a late
+message, another verdict or a merge changes the counts by as much as it changes the days, in any order (law 3). The counts name nobody,
+and stay when a person is deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from goodword.core.decision import Counted
+from goodword.core.period import PERIODS, Period, day_of, start_of
+from goodword.core.verdict import Docket
+
+CUSTOMER, REFERRED, REFERRED_HIGH, NEW, NEW_REFERRED = 1, 2, 4, 8, 16
+ROLES = {
+    CUSTOMER: "customer",
+    REFERRED: "referred",
+    REFERRED_HIGH: "referred_high",
+    NEW: "new",
+    NEW_REFERRED: "new_referred",
+}
+"""Bits of a day: the person had an outcome; one that an advocate is credited with; one of those that is good; their first outcome of
+all; and that one is credited to an advocate."""
+Days = tuple[tuple[int, int], ...]
+
+
+def days_of(docket: Docket) -> Days:
+    """On which days the person of a judged journey is what. A day as a customer stays: what happened has happened."""
+    outcomes = docket.known.programs.outcomes
+    steps = [step for step in docket.journey.steps if step.name.casefold() in outcomes]
+    days: Counter[int] = Counter()
+    for number in {docket.friend.id, *docket.friend.sources}:
+        part = docket.known.journeys.get(number)
+        for day, bits in part.counted if part is not None else ():
+            days[day] |= bits & CUSTOMER
+    credited = {verdict.step.arrival for verdict in docket.verdicts if verdict.touch is not None}
+    good = {verdict.step.arrival for verdict in docket.verdicts if verdict.touch is not None and verdict.counts}
+    for step in steps:
+        day = day_of(step.at)
+        days[day] |= CUSTOMER | (REFERRED if step.arrival in credited else 0) | (REFERRED_HIGH if step.arrival in good else 0)
+    if steps:
+        first = min(steps, key=lambda step: (step.at, step.arrival))
+        days[day_of(first.at)] |= NEW | (NEW_REFERRED if first.arrival in credited else 0)
+    return tuple(sorted(days.items()))
+
+
+def count_people(docket: Docket) -> None:
+    """Count the person anew; what those were counted for who became part of them goes over to them."""
+    before: list[Days] = []
+    for number in (docket.friend.id, *docket.friend.sources):
+        part = docket.known.journeys.get(number)
+        if part is None or not part.counted:
+            continue
+        before.append(part.counted)
+        if number != docket.friend.id:
+            docket.add(replace(part, counted=()))
+    days = days_of(docket)
+    docket.journey = replace(docket.journey, counted=days)
+    docket.records.extend(changes(before, days))
+
+
+def changes(before: Iterable[Days], after: Days) -> list[Counted]:
+    """By how much the counts of people change, when journeys that were counted so are one that counts so."""
+    counts = Counter(periods_of(after))
+    for days in before:
+        counts.subtract(periods_of(days))
+    return [Counted(role, period, start, count) for (role, period, start), count in sorted(counts.items()) if count]
+
+
+def periods_of(days: Days) -> set[tuple[str, Period, int]]:
+    """Every role and period that a person with these days counts in, once each."""
+    return {(role, period, start_of(period, day)) for day, bits in days for bit, role in ROLES.items() if bits & bit for period in PERIODS}

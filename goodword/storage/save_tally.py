@@ -1,0 +1,153 @@
+"""Writes the tallies (`core.tally`): what the rows of a group add to them and take off, coalesced to one change a count.
+
+What a judgement or a reward counted for before is read from its row, as it stands before the group's own is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from goodword.core.decision import Counted
+from goodword.core.fresh import IDS_PER_COMMAND
+from goodword.core.period import day_of
+from goodword.core.referral import Click, Credit, Judgement, Share, Shareable
+from goodword.core.reward import Reward, Transition
+from goodword.core.tally import (
+    Advocacy,
+    AdvocateSlot,
+    ReferralSlot,
+    RewardSlot,
+    of_click,
+    of_credited,
+    of_judgement,
+    of_move,
+    of_reward,
+    of_share,
+)
+
+if TYPE_CHECKING:
+    from goodword.storage.store import Store
+
+_COUNTED = ("at", "amount", "currency", "origin", "is_new")
+_JUDGEMENT = (
+    "j.arrival, j.campaign_id, j.version, j.program, j.kind, j.friend_id, j.advocate_id, j.reason, j.ref, j.touch_at, j.quality, j.review,"
+    f" j.judged_at, {', '.join('j.' + name for name in _COUNTED)}"
+)
+_REWARD = "r.id, r.created_at, r.campaign_id, r.supplier_id, r.role, r.state, r.unit, r.value"
+
+
+class TallySaving:
+    """The changes of one group, by account and slot."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.referrals: dict[tuple[int, ReferralSlot], list[int]] = {}
+        self.advocates: dict[tuple[int, AdvocateSlot], list[int]] = {}
+        self.given: dict[tuple[int, RewardSlot], list[int]] = {}
+        self.people: dict[tuple[int, str, str, int], int] = {}
+        self.judged: dict[tuple[int, int, str], Judgement] = {}
+        self.rewards: dict[tuple[int, int], Reward] = {}
+        self.links: dict[tuple[int, str], AdvocateSlot] = {}
+
+    def take(self, account: int, record: Any) -> None:
+        """Add one record; a reward comes before its moves. Of a judgement or a reward only the last state of the group counts."""
+        match record:
+            case Judgement():
+                self.judged[account, record.arrival, record.campaign] = record
+            case Reward():
+                self.rewards[account, record.id] = record
+            case Transition():
+                moved = of_move(record, self.rewards[account, record.reward_id])
+                if moved is not None:
+                    self._reward(account, moved, 0, 0, 1)
+            case Click():
+                self._referral(account, of_click(record), 1, 0)
+                if record.is_counted:
+                    self._advocate(account, AdvocateSlot(day_of(record.at), record.advocate_id, ""), Advocacy(clicks=1))
+            case Share():
+                slot, count = of_share(record)
+                self._referral(account, slot, count, 0)
+                self._advocate(account, AdvocateSlot(slot.day, record.profile_id, ""), Advocacy(shares=count))
+            case Shareable(created_at=at, updated_at=changed_at) if at == changed_at:
+                self.links[account, record.code.casefold()] = AdvocateSlot(day_of(at), record.profile_id, "")
+            case Credit():
+                self._advocate(account, AdvocateSlot(record.day, record.advocate_id, ""), Advocacy(friends=record.count))
+            case Counted():
+                place = (account, record.role, record.period, record.start)
+                self.people[place] = self.people.get(place, 0) + record.count
+            case _:
+                pass
+
+    def _referral(self, account: int, slot: ReferralSlot, count: int, amount: int) -> None:
+        _add(self.referrals.setdefault((account, slot), [0, 0]), (count, amount))
+
+    def _advocate(self, account: int, slot: AdvocateSlot, added: Iterable[int]) -> None:
+        _add(self.advocates.setdefault((account, slot), [0] * len(Advocacy._fields)), added)
+
+    def _reward(self, account: int, slot: RewardSlot, *added: int) -> None:
+        _add(self.given.setdefault((account, slot), [0, 0, 0]), added)
+
+    def _judgement(self, account: int, judged: Judgement, sign: int) -> None:
+        for slot, amount in of_judgement(judged):
+            self._referral(account, slot, sign, sign * amount)
+        credited = of_credited(judged)
+        if credited is not None:
+            self._advocate(account, credited[0], [sign * each for each in credited[1]])
+
+    def write(self) -> None:
+        """Write every change. The rows that change must not have been written yet; inside the caller's transaction."""
+        self._settle_judgements()
+        self._settle_rewards()
+        for (account, _), slot in self.links.items():
+            self._advocate(account, slot, Advocacy(links=1))
+        many = self.store.database.many
+        many(_REFERRAL, [(account, *slot, *sums) for (account, slot), sums in sorted(self.referrals.items()) if any(sums)])
+        many(_ADVOCATE, [(account, *slot, *sums) for (account, slot), sums in sorted(self.advocates.items()) if any(sums)])
+        many(_GIVEN, [(account, *slot, *sums) for (account, slot), sums in sorted(self.given.items()) if any(sums)])
+        many(_PEOPLE, [(*place, count) for place, count in sorted(self.people.items()) if count])
+
+    def _settle_judgements(self) -> None:
+        """Take off what stood for the same events, add what stands now. Events of this group were never judged before."""
+        known: dict[int, set[int]] = {}
+        for account, arrival, _ in self.judged:
+            if arrival <= self.store.last_arrival:
+                known.setdefault(account, set()).add(arrival)
+        sql = f"SELECT {_JUDGEMENT} FROM carray(?) k CROSS JOIN judgement j ON j.account_id = ? AND j.arrival = k.value"
+        for account, arrivals in known.items():
+            for row in list(self.store.database.load(sql, (self.store.database.ints(sorted(arrivals)), account))):
+                counted: dict[str, Any] = dict(zip(_COUNTED, row[-len(_COUNTED) :], strict=True))
+                before = Judgement(*row[: -len(_COUNTED)], **counted)
+                if (account, before.arrival, before.campaign) in self.judged:
+                    self._judgement(account, before, -1)
+        for (account, _, _), judged in self.judged.items():
+            self._judgement(account, judged, 1)
+
+    def _settle_rewards(self) -> None:
+        known: dict[int, set[int]] = {}
+        for account, number in self.rewards:
+            if number // IDS_PER_COMMAND <= self.store.last_arrival:
+                known.setdefault(account, set()).add(number)
+        sql = f"SELECT {_REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
+        for account, numbers in known.items():
+            for _, created_at, *place, value in list(self.store.database.load(sql, (self.store.database.ints(sorted(numbers)), account))):
+                self._reward(account, RewardSlot(day_of(created_at), *place), -1, -value, 0)
+        for (account, _), reward in self.rewards.items():
+            self._reward(account, of_reward(reward), 1, reward.value, 0)
+
+
+def _add(sums: list[int], added: Iterable[int]) -> None:
+    for place, amount in enumerate(added):
+        sums[place] += amount
+
+
+def _upsert(table: str, keys: str, columns: str) -> str:
+    marks = ", ".join("?" * (len(keys.split()) + len(columns.split())))
+    changed = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in columns.split())
+    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changed}"
+
+
+_REFERRAL = _upsert("referral_tally", "account_id day measure campaign_id detail origin quality unit", "count amount")
+_ADVOCATE = _upsert("advocate_tally", "account_id day advocate_id unit", "links shares clicks sign_ups outcomes friends amount")
+_GIVEN = _upsert("reward_tally", "account_id day campaign_id supplier_id role state unit", "count value moves")
+_PEOPLE = _upsert("people_tally", "account_id role period start", "count")

@@ -1,0 +1,137 @@
+"""Checks of the tallies: each says what a recount of the rows it comes from gives.
+
+1. By referral, by reward, by advocate: the rows of clicks, shares, links, judgements, credits, rewards and their moves.
+2. By person: what the journeys say that is counted.
+3. What a deleted person did stays counted where the rows are gone: shares, links, and a journey's days. There a tally may say more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import msgspec
+from msgspec import Struct
+
+from goodword.core.period import DAY_MS
+from goodword.core.presence import periods_of
+from goodword.core.referral import Journey
+from goodword.storage.cipher import Unreadable
+from goodword.storage.keys import KeyStoreError
+from goodword.storage.sqlite import Row
+from goodword.storage.store import Store
+
+
+class _Tally(Struct, frozen=True):
+    """A tally: what it is kept by, what it sums, and the statements that count it anew."""
+
+    table: str
+    keys: str
+    sums: str
+    recounts: tuple[str, ...]
+
+
+def _judged(measure: str, which: str) -> str:
+    return (
+        f"SELECT account_id, at / {DAY_MS}, {measure}, campaign_id, reason, origin,"
+        " CASE review WHEN 'open' THEN 'REVIEW' ELSE quality END, coalesce(currency, ''), count(*), coalesce(sum(amount), 0)"
+        f" FROM judgement WHERE advocate_id IS NOT NULL AND quality <> 'NONE' AND {which} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
+    )
+
+
+_REFERRAL = _Tally(
+    "referral_tally",
+    "account_id day measure campaign_id detail origin quality unit",
+    "count amount",
+    (
+        f"SELECT account_id, at / {DAY_MS}, 'click', campaign_id, '', origin, CASE counted WHEN 1 THEN 'HIGH' ELSE 'LOW' END, '',"
+        " count(*), 0 FROM click GROUP BY 1, 2, 4, 6, 7",
+        f"SELECT account_id, at / {DAY_MS}, 'share', campaign_id, channel, '', quality, '', sum(max(recipients, 1)), 0"
+        " FROM share GROUP BY 1, 2, 4, 5, 7",
+        _judged("kind", "1"),
+        _judged("'first_outcome'", "is_new = 1"),
+    ),
+)
+_REWARD = _Tally(
+    "reward_tally",
+    "account_id day campaign_id supplier_id role state unit",
+    "count value moves",
+    (
+        f"SELECT account_id, created_at / {DAY_MS}, campaign_id, supplier_id, role, state, unit, count(*), sum(value), 0"
+        " FROM reward GROUP BY 1, 2, 3, 4, 5, 6, 7",
+        f"SELECT t.account_id, t.at / {DAY_MS}, r.campaign_id, r.supplier_id, r.role, t.after, '', 0, 0, count(*) FROM reward_transition t"
+        " JOIN reward r ON r.account_id = t.account_id AND r.id = t.reward_id WHERE t.success = 1 AND t.before <> t.after"
+        " GROUP BY 1, 2, 3, 4, 5, 6",
+    ),
+)
+_ADVOCATE = _Tally(
+    "advocate_tally",
+    "account_id day advocate_id unit",
+    "links shares clicks sign_ups outcomes friends amount",
+    (
+        f"SELECT account_id, created_at / {DAY_MS}, profile_id, '', count(*), 0, 0, 0, 0, 0, 0 FROM shareable WHERE profile_id <> 0"
+        " GROUP BY 1, 2, 3",
+        f"SELECT account_id, at / {DAY_MS}, profile_id, '', 0, sum(max(recipients, 1)), 0, 0, 0, 0, 0 FROM share GROUP BY 1, 2, 3",
+        f"SELECT account_id, at / {DAY_MS}, advocate_id, '', 0, 0, count(*), 0, 0, 0, 0 FROM click WHERE counted = 1 GROUP BY 1, 2, 3",
+        f"SELECT account_id, at / {DAY_MS}, advocate_id, '', 0, 0, 0, count(*), 0, 0, 0 FROM judgement WHERE kind = 'sign_up'"
+        " AND advocate_id IS NOT NULL AND quality <> 'NONE' GROUP BY 1, 2, 3",
+        f"SELECT account_id, at / {DAY_MS}, advocate_id, coalesce(currency, ''), 0, 0, 0, 0, count(*), 0, coalesce(sum(amount), 0)"
+        " FROM judgement WHERE kind = 'outcome' AND advocate_id IS NOT NULL AND quality = 'HIGH' AND review <> 'open' GROUP BY 1, 2, 3, 4",
+        "SELECT account_id, day, advocate_id, '', 0, 0, 0, 0, 0, sum(count), 0 FROM credited GROUP BY 1, 2, 3",
+    ),
+)
+_ERRORS = (Unreadable, KeyStoreError, msgspec.MsgspecError, ValueError)
+_journey = msgspec.json.Decoder(Journey).decode
+
+
+def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
+    """What is wrong with tallies, in the transaction the caller opened. `is_pending`: a profile's deletion is yet to be repeated here."""
+    sql = "SELECT DISTINCT account_id FROM erasure"
+    gone = {account for (account,) in store.database.load(sql)}
+    yield from _compare(store, _REFERRAL, lambda slot: slot[2] == "share" and slot[0] in gone)
+    yield from _compare(store, _REWARD, lambda _: False)
+    yield from _compare(store, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
+    yield from _people(store, gone, is_pending)
+
+
+def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -> Iterator[str]:
+    """Where a tally and the recount differ."""
+    keys = len(tally.keys.split())
+    sums = tally.sums.split()
+    counted = " UNION ALL ".join(f"SELECT * FROM ({each})" for each in tally.recounts)
+    names = ", ".join((*tally.keys.split(), *sums))
+    negative = ", ".join((*tally.keys.split(), *(f"-{name}" for name in sums)))
+    totals = ", ".join(f"sum({name})" for name in sums)
+    differs = " OR ".join(f"sum({name}) <> 0" for name in sums)
+    sql = (
+        f"WITH both ({names}) AS ({counted} UNION ALL SELECT {negative} FROM {tally.table})"
+        f" SELECT {tally.keys.replace(' ', ', ')}, {totals} FROM both GROUP BY {tally.keys.replace(' ', ', ')} HAVING {differs}"
+    )
+    for row in store.database.load(sql):
+        slot, missing = row[:keys], row[keys:]
+        if may_say_more(slot) and max(missing) <= 0:
+            continue
+        wrong = ", ".join(f"{name} {-each:+}" for name, each in zip(sums, missing, strict=True) if each)
+        yield f"{tally.table}: {' '.join(str(each) for each in slot[1:] if each != '')} of account {slot[0]} is off by {wrong}."
+
+
+def _people(store: Store, gone: set[int], is_pending: Callable[[int], bool]) -> Iterator[str]:
+    """The counts of people against the days that journeys say are counted."""
+    counts: Counter[tuple[int, str, str, int]] = Counter()
+    for account, number, doc in store.database.load("SELECT account_id, profile_id, doc FROM journey"):
+        key = store.keys.key(number)
+        if key is None:
+            if not is_pending(number):
+                yield f"The journey of profile {number} is there, and its key is not."
+            continue
+        try:
+            journey = _journey(store.sealer.open_body(key, doc))
+        except _ERRORS:
+            yield f"The journey of profile {number} cannot be opened."
+            continue
+        counts.update((account, *place) for place in periods_of(journey.counted))
+    for *place, count in store.database.load("SELECT account_id, role, period, start, count FROM people_tally"):
+        counts[tuple(place)] -= count
+    for (account, role, period, start), missing in sorted(counts.items()):
+        if missing > 0 or (missing < 0 and account not in gone):
+            yield f"people_tally: {role} in the {period} from day {start} of account {account} is off by {-missing:+}."
