@@ -18,6 +18,7 @@ from goodword.api import admin, doors, local, openapi, operations, schema, serve
 from goodword.api.app import Application
 from goodword.console import app as console
 from goodword.engine import Engine
+from goodword.hosted import door as hosted
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
 from goodword.worker.housekeeping import keep_house
@@ -38,12 +39,14 @@ def make_application(engine: Engine) -> Application:
     application.pages.routes.extend(share.routes(application.sharing))
     application.pages.routes.extend(tag.routes())
     application.pages.routes.extend(schema.routes())
+    application.pages.routes.extend(hosted.routes(application.intake))
     application.pages.routes.extend(console.routes(application.intake))
     described = [
         *doors.OPERATIONS,
         *server.OPERATIONS,
         *admin.OPERATIONS,
         *share.OPERATIONS,
+        *hosted.OPERATIONS,
         *tag.OPERATIONS,
         *schema.OPERATIONS,
         *openapi.OPERATIONS,

@@ -14,6 +14,8 @@ from goodword.core.campaign import Share
 from goodword.core.signal import CLICK_PARAMETER
 
 PATH = "/s/"
+FRIEND_PATH = "/f/"
+SHARE_PAGE_PATH = "/share/"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?").fullmatch
 _PLAIN = "%/:?#[]@!$&'()*+,;=~-._"
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"

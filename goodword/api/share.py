@@ -19,7 +19,7 @@ from goodword.api.evidence import hint_of, is_mobile, is_prefetch, kind_of
 from goodword.api.guess import Guesses
 from goodword.api.http import Headers, Receive, Scope, Send, answer
 from goodword.api.intake import Intake
-from goodword.api.link import PATH, address_with, destination_of, link_to, new_click_id, origin_of
+from goodword.api.link import FRIEND_PATH, PATH, address_with, destination_of, link_to, new_click_id, origin_of
 from goodword.api.openapi import Operation, Parameter
 from goodword.api.server.errors import places_of
 from goodword.core import command as c
@@ -28,6 +28,7 @@ from goodword.core.code import is_code
 from goodword.core.deciding.share import live_campaign
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Shareable
+from goodword.core.signal import CLICK_PARAMETER
 from goodword.engine import Overloaded, Unavailable
 from goodword.storage.query import share as links
 
@@ -116,8 +117,11 @@ class Sharing:
         return found
 
     def _sent_on(self, share: Share, shareable: Shareable, is_phone: bool, click_id: str) -> tuple[int, bytes, Headers]:
-        destination = destination_of(share, shareable.content.get("url", ""), is_phone)
-        location = address_with(destination, share.utm, click_id)
+        if share.landing == "hosted":
+            location: str | None = f"{FRIEND_PATH}{shareable.code}?{CLICK_PARAMETER}={click_id}"
+        else:
+            destination = destination_of(share, shareable.content.get("url", ""), is_phone)
+            location = address_with(destination, share.utm, click_id)
         if location is None:
             return self._page_of_lost()
         return 302, b"", [(b"location", location.encode("ascii", "ignore")), *_SENT_ON]

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from goodword.core.page import Pages
 from goodword.core.quality import Quality
 from goodword.core.referral import PRECEDENCE, Reason
 from goodword.core.reward import RewardTerms, Supplier
@@ -42,9 +43,10 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class Share(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a share link leads, and what is shown of it."""
+    """Where a share link leads, and what is shown of it. `landing` is whether a friend sees our own page before the destination."""
 
     destination: str
+    landing: Literal["destination", "hosted"] = "destination"
     mobile_destination: str = ""
     unknown_destination: str = ""
     utm: dict[str, str] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     campaign: str
     program: str
     share: Share | None = None
+    pages: Pages = Pages()
     name: str = ""
     description: str = ""
     schedule: Schedule = Schedule()

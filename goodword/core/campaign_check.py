@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
 from goodword.core.account import CONVERSION, Settings
 from goodword.core.campaign import Attribution, Budget, Document, Listens, Schedule, Share
 from goodword.core.campaign_schema import PROBLEMS_MAX, Problem, nearest
+from goodword.core.campaign_value import Problems, bounded, short_text, unique_in, web_address
 from goodword.core.currency import CURRENCIES, OTHER_UNITS, UNITS
 from goodword.core.money import AMOUNT_MAX, exponent
+from goodword.core.page_check import check_pages
 from goodword.core.quality import Quality
 from goodword.core.reward import BUILT_IN, TRANSITIONS, Check, RewardRules, RewardTerms, Supplier
 from goodword.core.times import read_time
 
 ID_CHARS_MAX = 64
-TEXT_CHARS_MAX = 2_000
-URL_CHARS_MAX = 2_000
-LIST_MAX = 100
 REWARDS_MAX = SUPPLIERS_MAX = BUDGETS_MAX = 50
 WINDOW_DAYS_MAX = 3_650
 LATE_DAYS_MAX = 90
@@ -41,7 +39,6 @@ _TAX_YEAR = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")
 _UTM = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}\Z")
 _DAYS_OF = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-Problems = Iterator[Problem]
 
 
 class Known(Struct, frozen=True):
@@ -64,8 +61,8 @@ def errors(problems: Sequence[Problem]) -> list[Problem]:
 def _problems(document: Document, known: Known) -> Problems:
     yield from _named("campaign", document.campaign)
     yield from _named("program", document.program)
-    yield from _text("name", document.name)
-    yield from _text("description", document.description)
+    yield from short_text("name", document.name)
+    yield from short_text("description", document.description)
     yield from _schedule(document.schedule)
     yield from _events(document.events)
     yield from _keys(document.events, known.settings)
@@ -77,25 +74,26 @@ def _problems(document: Document, known: Known) -> Problems:
         yield Problem(
             "share.destination", "is missing, and a reward goes to an advocate or a friend", "Add the page a share link leads to."
         )
-    yield from _bounded("suppliers", document.suppliers, SUPPLIERS_MAX)
+    yield from check_pages(document.pages)
+    yield from bounded("suppliers", document.suppliers, SUPPLIERS_MAX)
     yield from _unique("suppliers", "id", [supplier.id for supplier in document.suppliers])
     for index, supplier in enumerate(document.suppliers):
         yield from _supplier(f"suppliers[{index}]", supplier, known)
     suppliers = {**known.suppliers, **{supplier.id: supplier for supplier in document.suppliers}}
-    yield from _bounded("rewards", document.rewards, REWARDS_MAX)
+    yield from bounded("rewards", document.rewards, REWARDS_MAX)
     yield from _unique("rewards", "name", [reward.name for reward in document.rewards])
     for index, reward in enumerate(document.rewards):
         yield from _reward(f"rewards[{index}]", reward, document.events, suppliers)
     if document.review.auto_approve_days is not None:
         yield from _number("review.auto_approve_days", document.review.auto_approve_days, 0, LATE_DAYS_MAX)
-    yield from _bounded("budgets", document.budgets, BUDGETS_MAX)
+    yield from bounded("budgets", document.budgets, BUDGETS_MAX)
     for index, budget in enumerate(document.budgets):
         yield from _budget(f"budgets[{index}]", budget)
     if not document.rewards:
         yield Problem("rewards", "are none, so nobody earns anything", "Add a reward if somebody should.", is_warning=True)
 
 
-# -- words, numbers, addresses ---------------------------------------------------------------------------------------
+# -- names, numbers, units -------------------------------------------------------------------------------------------
 
 
 def _named(path: str, text: str) -> Problems:
@@ -103,16 +101,6 @@ def _named(path: str, text: str) -> Problems:
         words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:ID_CHARS_MAX]
         fix = f"Write `{words}`." if words else "Write something like `refer-a-friend`."
         yield Problem(path, f"must be lower-case letters, digits, - and _, at most {ID_CHARS_MAX}, and begin with a letter or digit", fix)
-
-
-def _text(path: str, text: str, chars_max: int = TEXT_CHARS_MAX) -> Problems:
-    if len(text) > chars_max or "\0" in text:
-        yield Problem(path, f"is longer than {chars_max} characters, or holds a null character", "Shorten it.")
-
-
-def _bounded(path: str, entries: Sequence[object], most: int = LIST_MAX) -> Problems:
-    if len(entries) > most:
-        yield Problem(path, f"has {len(entries)} entries, and may have {most}", "Leave some out.")
 
 
 def _unique(path: str, what: str, names: Sequence[str]) -> Problems:
@@ -148,19 +136,6 @@ def _unit(path: str, unit: str, but: str = "") -> Problems:
         yield Problem(path, f"must be a currency (ISO 4217) or one of {', '.join(OTHER_UNITS)}{but}", fix)
 
 
-def _url(path: str, text: str) -> Problems:
-    try:
-        parts = urlsplit(text)
-        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        is_good = is_good and parts.username is None and parts.password is None
-    except ValueError:
-        is_good = False
-    if not is_good or len(text) > URL_CHARS_MAX or re.search(r"[\s\x00-\x1f\x7f\\<>\"]", text):
-        yield Problem(
-            path, "must be a web address", "Write it whole, with https:// (or http://), a host, and without a user name or spaces."
-        )
-
-
 # -- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -184,7 +159,7 @@ def _events(events: Listens) -> Problems:
     held: dict[str, str] = {}
     for kind in ("sign_up", "outcome", "cancel", "actions"):
         names: list[str] = getattr(events, kind)
-        yield from _bounded(f"events.{kind}", names)
+        yield from bounded(f"events.{kind}", names)
         for index, name in enumerate(names):
             path = f"events.{kind}[{index}]"
             if not name.strip() or name != name.strip() or len(name) > 200:
@@ -221,7 +196,7 @@ def _attribution(attribution: Attribution) -> Problems:
         yield Problem(
             "attribution.reasons", "are none: no referral would ever count", "Name a reason, or leave the line out for all of them."
         )
-    yield from _unique_in("attribution.reasons", attribution.reasons)
+    yield from unique_in("attribution.reasons", attribution.reasons)
 
 
 def _quality(quality: Quality) -> Problems:
@@ -236,27 +211,21 @@ def _quality(quality: Quality) -> Problems:
         yield Problem("quality.share_count.min", "is more than max", "Make min the smaller one.")
 
 
-def _unique_in(path: str, names: Sequence[str]) -> Problems:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Problem(f"{path}[{index}]", f"`{name}` is there twice", "Leave it out once.")
-
-
 def _share(share: Share) -> Problems:
-    yield from _url("share.destination", share.destination)
+    yield from web_address("share.destination", share.destination)
     if share.destination == PLACEHOLDER:
         yield Problem("share.destination", "is the template's placeholder", "Write the page that friends should land on.", is_warning=True)
     for name in ("mobile_destination", "unknown_destination", "image_url"):
         if text := getattr(share, name):
-            yield from _url(f"share.{name}", text)
+            yield from web_address(f"share.{name}", text)
     for name in ("title", "description", "message"):
-        yield from _text(f"share.{name}", getattr(share, name))
-    yield from _bounded("share.utm", list(share.utm), 20)
+        yield from short_text(f"share.{name}", getattr(share, name))
+    yield from bounded("share.utm", list(share.utm), 20)
     for name, value in share.utm.items():
         if not _UTM.match(name) or name == "gw":
             fix = "Write a name such as utm_source; `gw` is the click's."
             yield Problem(f"share.utm.{name}", "must be lower-case letters, digits and _, and not `gw`", fix)
-        yield from _text(f"share.utm.{name}", value, 200)
+        yield from short_text(f"share.utm.{name}", value, 200)
     if not _PREFIX.match(share.code_prefix):
         yield Problem("share.code_prefix", "must be at most 20 letters, digits, - and _", "Shorten it, or leave it out.")
 
@@ -269,10 +238,10 @@ def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
     if before is not None and before.type != supplier.type:
         yield Problem(f"{path}.type", f"cannot become {supplier.type}: the account's supplier is {before.type}", "Give it another id.")
     for name in ("name", "description", "partner_reward_supplier_id"):
-        yield from _text(f"{path}.{name}", getattr(supplier, name))
+        yield from short_text(f"{path}.{name}", getattr(supplier, name))
     if supplier.type == "STATIC_COUPON" and not supplier.code.strip():
         yield Problem(f"{path}.code", "is missing: a static coupon is one code for everybody", "Write the code.")
-    yield from _text(f"{path}.code", supplier.code, 64)
+    yield from short_text(f"{path}.code", supplier.code, 64)
     if supplier.face_value_type:
         yield from _unit(f"{path}.face_value_type", supplier.face_value_type)
     yield from _decimal(f"{path}.face_value", supplier.face_value or None, supplier.face_value_type)
@@ -349,14 +318,14 @@ def _rules(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], 
     rules = reward.rules
     yield from _ordered(path, "value_min", rules.value_min, "value_max", rules.value_max, "")
     yield from _number(f"{path}.nth", rules.nth, 1, COUNT_MAX)
-    yield from _bounded(f"{path}.milestones", rules.milestones)
+    yield from bounded(f"{path}.milestones", rules.milestones)
     for index, count in enumerate(rules.milestones):
         yield from _number(f"{path}.milestones[{index}]", count, 1, COUNT_MAX)
     if sorted(set(rules.milestones)) != rules.milestones:
         yield Problem(f"{path}.milestones", "must grow", "Write each count once, the smallest first.")
     if (rules.nth is not None or rules.milestones) and reward.to != "advocate":
         yield Problem(f"{path}.{'milestones' if rules.nth is None else 'nth'}", "counts an advocate's friends", "Write `to: advocate`.")
-    yield from _bounded(f"{path}.limits", rules.limits)
+    yield from bounded(f"{path}.limits", rules.limits)
     for index, limit in enumerate(rules.limits):
         yield from _number(f"{path}.limits[{index}].count", limit.count, 1, COUNT_MAX)
         yield from _number(f"{path}.limits[{index}].days", limit.days, 1, WINDOW_DAYS_MAX)
@@ -367,7 +336,7 @@ def _rules(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], 
     yield from _number(f"{path}.new_customer_days", rules.new_customer_days, 1, WINDOW_DAYS_MAX)
     yield from _audiences(path, rules)
     for name in ("checks", "other_checks"):
-        yield from _bounded(f"{path}.{name}", getattr(rules, name))
+        yield from bounded(f"{path}.{name}", getattr(rules, name))
         for index, each in enumerate(getattr(rules, name)):
             yield from _comparison(f"{path}.{name}[{index}]", each)
     yield from _done(path, reward, heard, own, events)
@@ -376,8 +345,8 @@ def _rules(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], 
 def _audiences(path: str, rules: RewardRules) -> Problems:
     for name in ("member_of", "not_member_of"):
         audiences: list[str] = getattr(rules, name)
-        yield from _bounded(f"{path}.{name}", audiences)
-        yield from _unique_in(f"{path}.{name}", audiences)
+        yield from bounded(f"{path}.{name}", audiences)
+        yield from unique_in(f"{path}.{name}", audiences)
         for index, audience in enumerate(audiences):
             if not audience.strip() or len(audience) > 200:
                 yield Problem(f"{path}.{name}[{index}]", "must be the name of an audience", "Write 1 to 200 characters.")
@@ -391,7 +360,7 @@ def _comparison(path: str, said: Check) -> Problems:
         yield Problem(f"{path}.name", "must be the name of a parameter or property", "Write 1 to 200 characters.")
     if said.is_ in ("contains", "not_contains", "matches", "not_matches") and not said.value:
         yield Problem(f"{path}.value", f"is missing: `{said.is_}` compares with it", "Write it.")
-    yield from _text(f"{path}.value", said.value, 200)
+    yield from short_text(f"{path}.value", said.value, 200)
     if said.is_ in ("matches", "not_matches") and len(said.value) <= 200:
         try:
             re.compile(said.value)
@@ -405,7 +374,7 @@ def _done(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], e
     once = {name.casefold() for name in events.sign_up}
     for field_name in ("has_done", "has_not_done"):
         names: list[str] = getattr(rules, field_name)
-        yield from _bounded(f"{path}.{field_name}", names)
+        yield from bounded(f"{path}.{field_name}", names)
         for index, name in enumerate(names):
             if name.casefold() not in heard:
                 said = f"`{name}` is no event that the campaign listens to, so nobody is known to have done it"

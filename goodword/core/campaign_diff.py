@@ -30,7 +30,7 @@ def written_out(value: Any) -> Any:
         return {each.encode_name: written_out(getattr(value, each.name)) for each in msgspec.structs.fields(value)}
     if isinstance(value, list):
         return [written_out(each) for each in value]
-    return dict(value) if isinstance(value, Mapping) else value
+    return {name: written_out(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _diff(path: str, before: Any, after: Any) -> Iterator[Change]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -102,6 +103,8 @@ def _terse(value: Any) -> Any:
         return said
     if isinstance(value, list):
         return [_terse(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _terse(each) for name, each in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

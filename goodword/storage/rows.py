@@ -28,6 +28,7 @@ class Sealer:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
         self._hash_of: dict[int, blake2b] = {}
         self.account_secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
+        self.page_secret = blake2b(b"share pages", key=keys.pepper, digest_size=32).digest()
         self.bodies = Bodies()
         self._nonces = b""
         self._used = NONCES_AHEAD

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from anyascii import anyascii
 from msgspec import UNSET, Struct, UnsetType, field
 
 from goodword.api.link import is_same_site, link_to
+from goodword.api.own_link import KEY, prefixes_of, put_generated
 from goodword.api.server.call import PAGE, Call, Endpoint, endpoint, listed
 from goodword.api.server.errors import ServerRefusal
-from goodword.core import code as codes
 from goodword.core import command as c
 from goodword.core.account import Right
 from goodword.core.campaign import Share
@@ -23,7 +21,6 @@ from goodword.core.times import write_time
 from goodword.storage.query import share as links
 from goodword.storage.query.referral import links_of
 
-KEY = "main"
 KEY_CHARS_MAX = 200
 LABEL_CHARS_MAX = 100
 URL_CHARS_MAX = 2_000
@@ -31,7 +28,6 @@ TEXT_CHARS_MAX = 2_000
 DATA_MAX = 100
 DATA_NAME_CHARS_MAX, DATA_VALUE_CHARS_MAX = 200, 2_000
 PREFIXES_MAX = 20
-TRIES = 8
 
 
 class ShareableContent(Struct, omit_defaults=True):
@@ -133,25 +129,11 @@ async def create(call: Call) -> ShareableAnswer:
             raise ServerRefusal("code_taken", "The code is taken. Choose another.")
         outcome = await call.ask(put(request.code, False))
         return shown(call, outcome.value, profile.id)
-    prefixes = _prefixes(request.preferred_code_prefixes, live)
-    for _ in range(TRIES):
-        code = codes.generate(os.urandom(codes.RANDOM_BYTES), prefixes)
-        if links.is_taken(call.store, code):
-            continue
-        try:
-            outcome = await call.ask(put(code, True))
-        except ServerRefusal as refusal:
-            if refusal.code != "code_taken":
-                raise
-        else:
-            return shown(call, outcome.value, profile.id)
-    raise ServerRefusal("code_taken", "No free code was found. Try again, or with other prefixes.")
-
-
-def _prefixes(wanted: list[str] | None, live: Share | None) -> tuple[str, ...]:
-    """What a code may begin with, best first, in ASCII."""
-    said = [*(wanted or ())[:PREFIXES_MAX], live.code_prefix if live is not None else ""]
-    return tuple(anyascii(text[: codes.PREFIX_CHARS_MAX * 2]) for text in said if text)
+    prefixes = prefixes_of(live, (request.preferred_code_prefixes or ())[:PREFIXES_MAX])
+    outcome = await put_generated(call.store, call.ask_all, prefixes, lambda code: put(code, True))
+    if outcome.verdict == "refused":
+        raise ServerRefusal(outcome.code, outcome.reason)
+    return shown(call, outcome.value, profile.id)
 
 
 def live_share(call: Call, program: str) -> Share | None:
