@@ -200,7 +200,7 @@ def test_clicks_friends_purchases_and_rewards_are_the_advocates_own(brand: Brand
     landed = brand.landed(brand.code(person))
     click = landed.partition("gw=")[2]
     friend = uuid.uuid4().hex
-    message = {"type": "track", "messageId": uuid.uuid4().hex, "userId": friend, "event": "conversion"}
+    message: dict[str, Any] = {"type": "track", "messageId": uuid.uuid4().hex, "userId": friend, "event": "conversion"}
     message |= {"properties": {"partner_conversion_id": friend, "cart_value": 80, "currency": "EUR"}}
     message |= {"context": {"page": {"url": f"https://shop.example.com/?gw={click}"}}}
     brand.done("POST", "/segment", {"type": "identify", "messageId": uuid.uuid4().hex, "userId": friend, "traits": {
@@ -287,7 +287,13 @@ def test_an_address_that_a_friend_leaves_is_a_browsers_identify_with_the_click(b
     assert "does not look like an email address" in wrong.body.decode()
     assert "Saved. Now go on to the offer." in brand.post(form, gw=click, email=email).body.decode()
     (friend,) = brand.done("GET", f"/v5/persons?identity_key_value={email}")
-    message = {"type": "track", "messageId": uuid.uuid4().hex, "event": "conversion", "userId": email, "traits": {"email": email}}
+    message: dict[str, Any] = {
+        "type": "track",
+        "messageId": uuid.uuid4().hex,
+        "event": "conversion",
+        "userId": email,
+        "traits": {"email": email},
+    }
     message |= {"properties": {"partner_conversion_id": email, "cart_value": 80, "currency": "EUR", "email": email}}
     message |= {"context": {"traits": {"email": email}}}
     brand.done("POST", "/segment", message)
