@@ -19,7 +19,9 @@ def migrations() -> list[tuple[int, str]]:
     """Every migration: its number and its statements."""
     folder = resources.files("goodword.storage.migrations")
     files = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(".sql"))
-    return [(int(name[:4]), file.read_text()) for name, file in files]
+    numbered = [(int(name[:4]), file.read_text()) for name, file in files]
+    assert [number for number, _ in numbered] == list(range(1, len(numbered) + 1)), "two with one number: a database would skip one"
+    return numbered
 
 
 def version(database: Database) -> int:
