@@ -242,6 +242,14 @@ class PersonEvents(Folding):
         """Arrivals of a profile that are in no table yet, oldest first."""
         return [arrival for _, number, arrival in self._buckets[profile_id >> 8 & 255] if number == profile_id]
 
+    def waiting_arrivals(self) -> dict[int, set[int]]:
+        """Arrivals that are in no table yet, by profile: of everybody at once, for who asks about many."""
+        found: dict[int, set[int]] = {}
+        for bucket in self._buckets:
+            for _, number, arrival in bucket:
+                found.setdefault(number, set()).add(arrival)
+        return found
+
     def fold(self, upto: int) -> None:
         """Move due buckets into the table; part of the caller's transaction, settled by `committed`."""
         buckets = self.next_buckets()

@@ -200,6 +200,7 @@ class _Verifying:
         self.messages = fold.MessageIds(self.database, folded[fold.MESSAGES])
         self.people = fold.PersonEvents(self.database, folded[fold.PEOPLE])
         fold.replay(self.database, self.messages, self.people)
+        self.waiting = self.people.waiting_arrivals()
         self.messages.forget_filters()  # every id is looked for in the tables themselves
         for number, rows in self.messages.partitions.items():
             if (count := self._count(f"message_{number}")) > rows:
@@ -378,9 +379,8 @@ class _Verifying:
         )
         linked = {arrival for (arrival,) in self.database.load(sql, (self.database.ints(sorted(arrivals)),))}
         unlinked = [row for row in rows if row[0] not in linked]
-        waiting = {number: set(self.people.waiting_of(number)) for number in {row[3] for row in unlinked}}
         for row in unlinked:
-            if row[0] not in waiting[row[3]]:
+            if row[0] not in self.waiting.get(row[3], ()):
                 yield f"Event {row[0]} is not among those of profile {row[3]}."
 
     def _body(self, arrival: int, account: int, hash16: bytes, number: int, kind: int, sealed: bytes) -> Iterator[str]:

@@ -64,11 +64,14 @@ def test_overload_and_a_full_disk_are_said_and_nothing_is_stored(
     async def fail(_commands: Any) -> Any:
         raise error
 
+    before = engine.store.last_arrival
     monkeypatch.setattr(engine, "ask", fail)
     status, headers, said = post(engine, path, body, method)
     assert (status, said["code"], said["http_status_code"]) == (503, code, 503)
     assert int(headers[b"retry-after"]) > 0
-    assert engine.store.last_arrival == 0
+    assert engine.store.last_arrival == before
+    for table in ("event", "receipt", "profile", "identity", "erasure"):
+        assert list(engine.store.database.read(f"SELECT count(*) FROM {table}", ())) == [(0,)]
 
 
 def test_defect_is_answered_and_logged_without_what_it_is_about(

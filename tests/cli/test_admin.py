@@ -4,13 +4,18 @@ import json
 
 import pytest
 
-from tests.cli.conftest import MESSAGES, Server, run
+from tests.cli.conftest import MESSAGES, SECRET, Server, run
 
 
 @pytest.fixture
 def reader(server: Server) -> str:
     """A key that may read and not manage."""
     return run("key", "create", "reader", "--scope", "server", "--data", server.data).stdout.strip()
+
+
+def oldest(server: Server, reader: str) -> list[int]:
+    """The places of the account's messages in the log, oldest first: a command that is no message takes a place too."""
+    return sorted(line["arrival"] for line in server.ask("GET", "/admin/messages", secret=reader)[1]["messages"])
 
 
 def test_the_log_with_the_text_of_what_was_refused(server: Server, reader: str) -> None:
@@ -27,19 +32,24 @@ def test_the_log_with_the_text_of_what_was_refused(server: Server, reader: str) 
     assert none == {"messages": [], "last_arrival": refused["arrival"]}
     _, duplicates = server.ask("GET", "/admin/messages?verdict=duplicate", secret=reader)
     assert [line["message"]["messageId"] for line in duplicates["messages"]] == ["m5"]
-    _, page = server.ask("GET", "/admin/messages?before=3", secret=reader)
-    assert [line["arrival"] for line in page["messages"]] == [2, 1]
+    _, log = server.ask("GET", "/admin/messages", secret=reader)
+    arrivals = [line["arrival"] for line in log["messages"]]
+    assert arrivals == sorted(arrivals, reverse=True)
+    assert len(arrivals) == len(MESSAGES) + 1
+    _, page = server.ask("GET", f"/admin/messages?before={arrivals[-3]}", secret=reader)
+    assert [line["arrival"] for line in page["messages"]] == arrivals[-2:]
     for wrong in ("limit=0", "limit=1001", "limit=x", f"after={'9' * 30}", "before=-1", "verdict=odd"):
         assert server.ask("GET", f"/admin/messages?{wrong}", secret=reader)[0] == 400
 
 
 def test_one_message_and_how_it_reads_today(server: Server, reader: str) -> None:
-    status, said = server.ask("GET", "/admin/messages/2", secret=reader)
+    second = oldest(server, reader)[1]
+    status, said = server.ask("GET", f"/admin/messages/{second}", secret=reader)
     assert status == 200
     assert said["message"]["message"] == MESSAGES[1]
     assert said["understood"]["name"] == "Order Completed"
     run("event", "map", "--preset", "segment-ecommerce", "--data", server.data)
-    understood = server.ask("GET", "/admin/messages/2", secret=reader)[1]["understood"]
+    understood = server.ask("GET", f"/admin/messages/{second}", secret=reader)[1]["understood"]
     assert (understood["name"], understood["claim"], understood["value"]) == ("conversion", "o1", "99.99")
     assert server.ask("GET", "/admin/messages/999", secret=reader) == (
         404, {"code": "message_not_found", "message": "The log has no such message."},
@@ -48,11 +58,12 @@ def test_one_message_and_how_it_reads_today(server: Server, reader: str) -> None
 
 
 def test_a_deleted_persons_messages_are_not_shown(server: Server, reader: str) -> None:
+    first = oldest(server, reader)[0]
     server.ask("POST", "/segment", {"type": "delete", "userId": "u-1"})
     _, said = server.ask("GET", "/admin/messages", secret=reader)
     assert "jane" not in json.dumps(said)
     assert sum(line.get("deleted", False) for line in said["messages"]) == 3
-    assert server.ask("GET", "/admin/messages/1", secret=reader)[1]["understood"] is None
+    assert server.ask("GET", f"/admin/messages/{first}", secret=reader)[1]["understood"] is None
 
 
 def test_the_log_of_deletions_is_paged_newest_first(server: Server, reader: str) -> None:
@@ -137,7 +148,9 @@ def test_changing_takes_the_admin_scope(server: Server, reader: str, method: str
 def test_no_account_sees_anothers(server: Server) -> None:
     other = run("key", "create", "other", "--scope", "admin", "--account", "other", "--data", server.data).stdout.strip()
     assert server.ask("GET", "/admin/messages", secret=other)[1]["messages"] == []
-    assert server.ask("GET", "/admin/messages/1", secret=other)[0] == 404
+    mine = oldest(server, SECRET)[0]
+    assert server.ask("GET", f"/admin/messages/{mine}")[0] == 200
+    assert server.ask("GET", f"/admin/messages/{mine}", secret=other)[0] == 404
     assert server.ask("GET", "/admin/stats", secret=other)[1]["profiles"] == 0
     server.ask("POST", "/v4/erasures", {"partner_user_id": "stranger"})
     assert server.ask("GET", "/admin/erasures", secret=other) == (200, [])

@@ -209,12 +209,15 @@ def test_messages_are_shown_newest_first_with_their_verdict(server: Server) -> N
 def test_messages_follows_the_log(server: Server) -> None:
     command = [sys.executable, "-m", "goodword", "messages", "--follow", "--json", "--last", "1", "--data", str(server.data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout is not None
-        assert json.loads(following.stdout.readline())["arrival"] == len(MESSAGES)
-        server.ask("POST", "/segment", {"type": "track", "event": "Followed", "userId": "u-1"})
-        assert json.loads(following.stdout.readline())["name"] == "Followed"
-        following.send_signal(signal.SIGINT)
-        assert following.wait(timeout=10) == 0
+        try:
+            assert following.stdout is not None
+            assert json.loads(following.stdout.readline())["message"]["messageId"] == MESSAGES[-1]["messageId"]
+            server.ask("POST", "/segment", {"type": "track", "event": "Followed", "userId": "u-1"})
+            assert json.loads(following.stdout.readline())["name"] == "Followed"
+            following.send_signal(signal.SIGINT)
+            assert following.wait(timeout=10) == 0
+        finally:
+            following.kill()  # what failed above must not leave the test waiting for it
 
 
 def test_key_create_list_and_revoke(anyhow: Path) -> None:
