@@ -12,6 +12,10 @@ MAKEFLAGS += --no-print-directory
 DATA ?= ./goodword-data
 ARGS ?=
 BIN  := .venv/bin
+# Processes that tests start by the hundred would compile the package anew each time where this is set.
+export PYTHONDONTWRITEBYTECODE :=
+# How many tests run at once.
+JOBS ?= $(shell nproc)
 # What is linted and typed besides the package, as far as it is there.
 EXTRA := $(wildcard tests bench tools)
 
@@ -32,7 +36,7 @@ test: lint types test-core test-clients ## everything: lint, types, tests, stock
 
 test-core: venv-dev ## the tests but the stock SDKs', and full branch coverage of the core   (ARGS="...")
 	@$(call say,tests)
-	@$(BIN)/python -m pytest -q --ignore=tests/clients --cov --cov-report=term --cov-fail-under=100 $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --ignore=tests/clients --cov --cov-report=term --cov-fail-under=100 $(ARGS)
 
 test-clients: venv-dev ## the stock Segment and RudderStack SDKs against a running server   (needs node, npm, chromium)
 	@$(call say,tests with stock SDKs)
