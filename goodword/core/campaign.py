@@ -239,6 +239,9 @@ class Programs(Struct, frozen=True):
     checked: frozenset[str] = frozenset()
     """Properties of events that rewards' checks look at, as they are written."""
     outcomes: frozenset[str] = frozenset()
+    terms: tuple[Document, ...] = ()
+    """Every document that judges events of some time, and each newest one, which may be published any moment: what they ask for
+    is counted."""
 
     @classmethod
     def of(cls, campaigns: dict[str, Campaign]) -> Programs:
@@ -247,8 +250,11 @@ class Programs(Struct, frozen=True):
         cancels: set[str] = set()
         checked: set[str] = set()
         outcomes: set[str] = set()
+        terms: list[Document] = []
         for campaign in campaigns.values():
-            for number in {mark.version for mark in campaign.history if mark.version}:
+            in_force = {mark.version for mark in campaign.history if mark.version}
+            terms += [campaign.documents[number] for number in sorted({*in_force, campaign.latest})]
+            for number in in_force:
                 events = campaign.documents[number].events
                 listened.update(name.casefold() for name in (*events.sign_up, *events.outcome, *events.actions))
                 cancels.update(name.casefold() for name in events.cancel)
@@ -256,4 +262,4 @@ class Programs(Struct, frozen=True):
                 for reward in campaign.documents[number].rewards:
                     checks = (*reward.rules.checks, *reward.rules.other_checks)
                     checked.update(check.name for check in checks if check.on == "event")
-        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels), frozenset(checked), frozenset(outcomes))
+        return cls(campaigns, frozenset(listened | cancels), frozenset(cancels), frozenset(checked), frozenset(outcomes), tuple(terms))

@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
 from msgspec import Struct, field
 
+from goodword.core import campaign_value as bound
 from goodword.core.account import CONVERSION, Settings
 from goodword.core.campaign import Attribution, Budget, Document, Listens, Schedule, Share
 from goodword.core.campaign_schema import PROBLEMS_MAX, Problem, nearest
-from goodword.core.campaign_value import Problems, bounded, short_text, unique_in, web_address
-from goodword.core.currency import CURRENCIES, OTHER_UNITS, UNITS
-from goodword.core.money import AMOUNT_MAX, exponent
+from goodword.core.campaign_value import Problems
+from goodword.core.currency import CURRENCIES
+from goodword.core.money import AMOUNT_MAX
 from goodword.core.page_check import check_pages
 from goodword.core.quality import Quality
-from goodword.core.reward import BUILT_IN, TRANSITIONS, Check, RewardRules, RewardTerms, Supplier
+from goodword.core.reward import BUILT_IN, TRANSITIONS, RewardTerms, Supplier
+from goodword.core.reward_rule_check import check_rules
 from goodword.core.times import read_time
 
-ID_CHARS_MAX = 64
 REWARDS_MAX = SUPPLIERS_MAX = BUDGETS_MAX = 50
-WINDOW_DAYS_MAX = 3_650
 LATE_DAYS_MAX = 90
 PENDING_DAYS_MAX = 365
 EXPIRES_DAYS_MAX = 3_650
-COUNT_MAX = 1_000_000
 PLACEHOLDER = "https://example.com/"
 SHARED_KEYS = frozenset(
     "account account_id birthday city company country dob email first_name gender last_name name phone plan plan_id postcode sku state"
     " store user_id zip zipcode".split()
 )
 """Properties that many people, or many of a person's events, have in common: no event can be told from another by them (domain 1.7)."""
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
-_DECIMAL = re.compile(r"\d+(\.\d+)?\Z")
-_TAX_YEAR = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")
 _UTM = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}\Z")
-_DAYS_OF = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Known(Struct, frozen=True):
@@ -59,10 +52,10 @@ def errors(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _problems(document: Document, known: Known) -> Problems:
-    yield from _named("campaign", document.campaign)
-    yield from _named("program", document.program)
-    yield from short_text("name", document.name)
-    yield from short_text("description", document.description)
+    yield from bound.named("campaign", document.campaign)
+    yield from bound.named("program", document.program)
+    yield from bound.short_text("name", document.name)
+    yield from bound.short_text("description", document.description)
     yield from _schedule(document.schedule)
     yield from _events(document.events)
     yield from _keys(document.events, known.settings)
@@ -75,65 +68,22 @@ def _problems(document: Document, known: Known) -> Problems:
             "share.destination", "is missing, and a reward goes to an advocate or a friend", "Add the page a share link leads to."
         )
     yield from check_pages(document.pages)
-    yield from bounded("suppliers", document.suppliers, SUPPLIERS_MAX)
-    yield from _unique("suppliers", "id", [supplier.id for supplier in document.suppliers])
+    yield from bound.bounded("suppliers", document.suppliers, SUPPLIERS_MAX)
+    yield from bound.unique("suppliers", "id", [supplier.id for supplier in document.suppliers])
     for index, supplier in enumerate(document.suppliers):
         yield from _supplier(f"suppliers[{index}]", supplier, known)
     suppliers = {**known.suppliers, **{supplier.id: supplier for supplier in document.suppliers}}
-    yield from bounded("rewards", document.rewards, REWARDS_MAX)
-    yield from _unique("rewards", "name", [reward.name for reward in document.rewards])
+    yield from bound.bounded("rewards", document.rewards, REWARDS_MAX)
+    yield from bound.unique("rewards", "name", [reward.name for reward in document.rewards])
     for index, reward in enumerate(document.rewards):
         yield from _reward(f"rewards[{index}]", reward, document.events, suppliers)
     if document.review.auto_approve_days is not None:
-        yield from _number("review.auto_approve_days", document.review.auto_approve_days, 0, LATE_DAYS_MAX)
-    yield from bounded("budgets", document.budgets, BUDGETS_MAX)
+        yield from bound.number("review.auto_approve_days", document.review.auto_approve_days, 0, LATE_DAYS_MAX)
+    yield from bound.bounded("budgets", document.budgets, BUDGETS_MAX)
     for index, budget in enumerate(document.budgets):
         yield from _budget(f"budgets[{index}]", budget)
     if not document.rewards:
         yield Problem("rewards", "are none, so nobody earns anything", "Add a reward if somebody should.", is_warning=True)
-
-
-# -- names, numbers, units -------------------------------------------------------------------------------------------
-
-
-def _named(path: str, text: str) -> Problems:
-    if not _ID.match(text) or len(text) > ID_CHARS_MAX:
-        words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:ID_CHARS_MAX]
-        fix = f"Write `{words}`." if words else "Write something like `refer-a-friend`."
-        yield Problem(path, f"must be lower-case letters, digits, - and _, at most {ID_CHARS_MAX}, and begin with a letter or digit", fix)
-
-
-def _unique(path: str, what: str, names: Sequence[str]) -> Problems:
-    counted = Counter(name.casefold() for name in names)
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if counted[name.casefold()] > 1 and name.casefold() in seen:
-            yield Problem(f"{path}[{index}].{what}", f"`{name}` is there twice", "Give each its own.")
-        seen.add(name.casefold())
-
-
-def _number(path: str, value: float | None, least: float, most: float) -> Problems:
-    if value is not None and not least <= value <= most:
-        yield Problem(path, f"must be from {least} to {most}", "Write a number in between.")
-
-
-def _decimal(path: str, text: str | None, unit: str, *, above_zero: bool = False, most: int = AMOUNT_MAX) -> Problems:
-    if text is None:
-        return
-    if not _DECIMAL.match(text) or len(text) > 30:
-        yield Problem(
-            path, "must be a plain decimal number", "Write it like 10 or 9.99, without a sign, a currency or a thousands separator."
-        )
-    elif Decimal(text) > most or (above_zero and not Decimal(text)):
-        yield Problem(path, f"must be {'more than 0' if above_zero else 'from 0'} and at most {most}", "Write a number in between.")
-    elif len(text.partition(".")[2]) > exponent(unit):
-        yield Problem(path, f"has more than the {exponent(unit)} decimals that {unit} has", "Round it.")
-
-
-def _unit(path: str, unit: str, but: str = "") -> Problems:
-    if unit not in UNITS:
-        fix = f"Did you mean `{unit.upper()}`?" if unit.upper() in UNITS else nearest(unit, [*OTHER_UNITS, "USD", "EUR", "GBP"])
-        yield Problem(path, f"must be a currency (ISO 4217) or one of {', '.join(OTHER_UNITS)}{but}", fix)
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------
@@ -159,7 +109,7 @@ def _events(events: Listens) -> Problems:
     held: dict[str, str] = {}
     for kind in ("sign_up", "outcome", "cancel", "actions"):
         names: list[str] = getattr(events, kind)
-        yield from bounded(f"events.{kind}", names)
+        yield from bound.bounded(f"events.{kind}", names)
         for index, name in enumerate(names):
             path = f"events.{kind}[{index}]"
             if not name.strip() or name != name.strip() or len(name) > 200:
@@ -188,15 +138,15 @@ def _keys(events: Listens, settings: Settings) -> Problems:
 
 
 def _attribution(attribution: Attribution) -> Problems:
-    yield from _number("attribution.window_days", attribution.window_days, 1, WINDOW_DAYS_MAX)
-    yield from _number("attribution.late_days", attribution.late_days, 0, LATE_DAYS_MAX)
+    yield from bound.number("attribution.window_days", attribution.window_days, 1, bound.WINDOW_DAYS_MAX)
+    yield from bound.number("attribution.late_days", attribution.late_days, 0, LATE_DAYS_MAX)
     if 1 <= attribution.window_days < attribution.late_days:
         yield Problem("attribution.late_days", "is longer than the window itself", "Make it at most attribution.window_days.")
     if not attribution.reasons:
         yield Problem(
             "attribution.reasons", "are none: no referral would ever count", "Name a reason, or leave the line out for all of them."
         )
-    yield from unique_in("attribution.reasons", attribution.reasons)
+    yield from bound.unique_in("attribution.reasons", attribution.reasons)
 
 
 def _quality(quality: Quality) -> Problems:
@@ -212,43 +162,43 @@ def _quality(quality: Quality) -> Problems:
 
 
 def _share(share: Share) -> Problems:
-    yield from web_address("share.destination", share.destination)
+    yield from bound.web_address("share.destination", share.destination)
     if share.destination == PLACEHOLDER:
         yield Problem("share.destination", "is the template's placeholder", "Write the page that friends should land on.", is_warning=True)
     for name in ("mobile_destination", "unknown_destination", "image_url"):
         if text := getattr(share, name):
-            yield from web_address(f"share.{name}", text)
+            yield from bound.web_address(f"share.{name}", text)
     for name in ("title", "description", "message"):
-        yield from short_text(f"share.{name}", getattr(share, name))
-    yield from bounded("share.utm", list(share.utm), 20)
+        yield from bound.short_text(f"share.{name}", getattr(share, name))
+    yield from bound.bounded("share.utm", list(share.utm), 20)
     for name, value in share.utm.items():
         if not _UTM.match(name) or name == "gw":
             fix = "Write a name such as utm_source; `gw` is the click's."
             yield Problem(f"share.utm.{name}", "must be lower-case letters, digits and _, and not `gw`", fix)
-        yield from short_text(f"share.utm.{name}", value, 200)
+        yield from bound.short_text(f"share.utm.{name}", value, 200)
     if not _PREFIX.match(share.code_prefix):
         yield Problem("share.code_prefix", "must be at most 20 letters, digits, - and _", "Shorten it, or leave it out.")
 
 
 def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
-    yield from _named(f"{path}.id", supplier.id)
+    yield from bound.named(f"{path}.id", supplier.id)
     if supplier.id in BUILT_IN:
         yield Problem(f"{path}.id", f"`{supplier.id}` is built in", "Give it another id, or leave it out and use the one there is.")
     before = known.suppliers.get(supplier.id)
     if before is not None and before.type != supplier.type:
         yield Problem(f"{path}.type", f"cannot become {supplier.type}: the account's supplier is {before.type}", "Give it another id.")
     for name in ("name", "description", "partner_reward_supplier_id"):
-        yield from short_text(f"{path}.{name}", getattr(supplier, name))
+        yield from bound.short_text(f"{path}.{name}", getattr(supplier, name))
     if supplier.type == "STATIC_COUPON" and not supplier.code.strip():
         yield Problem(f"{path}.code", "is missing: a static coupon is one code for everybody", "Write the code.")
-    yield from short_text(f"{path}.code", supplier.code, 64)
+    yield from bound.short_text(f"{path}.code", supplier.code, 64)
     if supplier.face_value_type:
-        yield from _unit(f"{path}.face_value_type", supplier.face_value_type)
-    yield from _decimal(f"{path}.face_value", supplier.face_value or None, supplier.face_value_type)
-    yield from _number(f"{path}.low_balance", supplier.low_balance, 0, COUNT_MAX * 1000)
-    yield from _number(f"{path}.expires_days", supplier.expires_days, 1, EXPIRES_DAYS_MAX)
-    yield from _number(f"{path}.limit_per_hour", supplier.limit_per_hour, 1, COUNT_MAX)
-    yield from _number(f"{path}.limit_per_day", supplier.limit_per_day, 1, COUNT_MAX)
+        yield from bound.unit(f"{path}.face_value_type", supplier.face_value_type)
+    yield from bound.decimal(f"{path}.face_value", supplier.face_value or None, supplier.face_value_type)
+    yield from bound.number(f"{path}.low_balance", supplier.low_balance, 0, bound.COUNT_MAX * 1000)
+    yield from bound.number(f"{path}.expires_days", supplier.expires_days, 1, EXPIRES_DAYS_MAX)
+    yield from bound.number(f"{path}.limit_per_hour", supplier.limit_per_hour, 1, bound.COUNT_MAX)
+    yield from bound.number(f"{path}.limit_per_day", supplier.limit_per_day, 1, bound.COUNT_MAX)
     for state, after in supplier.state_transitions.items():
         for name in (state, *after):
             if name not in TRANSITIONS:
@@ -256,7 +206,7 @@ def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
 
 
 def _reward(path: str, reward: RewardTerms, events: Listens, suppliers: Mapping[str, Supplier]) -> Problems:
-    yield from _named(f"{path}.name", reward.name)
+    yield from bound.named(f"{path}.name", reward.name)
     heard = {name.casefold() for name in (*events.sign_up, *events.outcome, *events.actions)}
     kinds = {"outcome": events.outcome, "sign_up": events.sign_up}
     own = kinds.get(reward.on, [reward.on])
@@ -275,21 +225,21 @@ def _reward(path: str, reward: RewardTerms, events: Listens, suppliers: Mapping[
     elif not supplier.enabled:
         yield Problem(f"{path}.supplier", f"`{reward.supplier}` is not enabled", "Enable it, or name another.")
     yield from _value(path, reward, supplier)
-    yield from _number(f"{path}.pending_days", reward.pending_days, 0, PENDING_DAYS_MAX)
-    yield from _number(f"{path}.expires_days", reward.expires_days, 1, EXPIRES_DAYS_MAX)
+    yield from bound.number(f"{path}.pending_days", reward.pending_days, 0, PENDING_DAYS_MAX)
+    yield from bound.number(f"{path}.expires_days", reward.expires_days, 1, EXPIRES_DAYS_MAX)
     if reward.expires_days is not None and reward.expires_days <= reward.pending_days:
         yield Problem(f"{path}.expires_days", "would be over before the pending days are", "Make it longer than pending_days.")
-    yield from _rules(f"{path}.rules", reward, heard, own, events)
+    yield from check_rules(f"{path}.rules", reward, heard, own, events)
 
 
 def _value(path: str, reward: RewardTerms, supplier: Supplier | None) -> Problems:
     value, unit = reward.value, reward.value.unit
-    yield from _unit(f"{path}.value.unit", unit)
+    yield from bound.unit(f"{path}.value.unit", unit)
     if (value.amount is None) == (value.percent is None):
         said = "has an amount and a percent" if value.amount is not None else "says neither amount nor percent"
         yield Problem(f"{path}.value", said, "Write one of the two.")
-    yield from _decimal(f"{path}.value.amount", value.amount, unit, above_zero=True, most=100 if unit == "PERCENT_OFF" else AMOUNT_MAX)
-    yield from _decimal(f"{path}.value.percent", value.percent, "", above_zero=True, most=100)
+    yield from bound.decimal(f"{path}.value.amount", value.amount, unit, above_zero=True, most=100 if unit == "PERCENT_OFF" else AMOUNT_MAX)
+    yield from bound.decimal(f"{path}.value.percent", value.percent, "", above_zero=True, most=100)
     if value.percent is not None:
         if unit in ("PERCENT_OFF", "MONTH"):
             yield Problem(f"{path}.value.unit", f"cannot be {unit} for a percentage of the event's value", "Write a currency or POINTS.")
@@ -298,7 +248,7 @@ def _value(path: str, reward: RewardTerms, supplier: Supplier | None) -> Problem
             yield Problem(f"{path}.value.max", said, "Write the most that one reward may be worth.", is_warning=True)
     elif value.min is not None or value.max is not None:
         yield Problem(f"{path}.value", "has a min or max without a percent", "They bound a percentage; leave them out.")
-    yield from _ordered(f"{path}.value", "min", value.min, "max", value.max, unit)
+    yield from bound.ordered(f"{path}.value", "min", value.min, "max", value.max, unit)
     if supplier is not None and supplier.type == "POINTS" and unit != "POINTS":
         yield Problem(
             f"{path}.value.unit", f"must be POINTS: `{supplier.id}` counts points", "Write POINTS, or `supplier: credit` for money."
@@ -307,97 +257,12 @@ def _value(path: str, reward: RewardTerms, supplier: Supplier | None) -> Problem
         yield Problem(f"{path}.value.unit", f"must be a currency: `{supplier.id}` is account credit", "Write one such as USD.")
 
 
-def _ordered(path: str, low: str, least: str | None, high: str, most: str | None, unit: str) -> Problems:
-    found = [*_decimal(f"{path}.{low}", least, unit), *_decimal(f"{path}.{high}", most, unit)]
-    if not found and least is not None and most is not None and Decimal(least) > Decimal(most):
-        found.append(Problem(f"{path}.{low}", f"is more than {high}", f"Make {low} the smaller one."))
-    yield from found
-
-
-def _rules(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], events: Listens) -> Problems:
-    rules = reward.rules
-    yield from _ordered(path, "value_min", rules.value_min, "value_max", rules.value_max, "")
-    yield from _number(f"{path}.nth", rules.nth, 1, COUNT_MAX)
-    yield from bounded(f"{path}.milestones", rules.milestones)
-    for index, count in enumerate(rules.milestones):
-        yield from _number(f"{path}.milestones[{index}]", count, 1, COUNT_MAX)
-    if sorted(set(rules.milestones)) != rules.milestones:
-        yield Problem(f"{path}.milestones", "must grow", "Write each count once, the smallest first.")
-    if (rules.nth is not None or rules.milestones) and reward.to != "advocate":
-        yield Problem(f"{path}.{'milestones' if rules.nth is None else 'nth'}", "counts an advocate's friends", "Write `to: advocate`.")
-    yield from bounded(f"{path}.limits", rules.limits)
-    for index, limit in enumerate(rules.limits):
-        yield from _number(f"{path}.limits[{index}].count", limit.count, 1, COUNT_MAX)
-        yield from _number(f"{path}.limits[{index}].days", limit.days, 1, WINDOW_DAYS_MAX)
-    yield from _decimal(f"{path}.annual_value_max", rules.annual_value_max, reward.value.unit, above_zero=True)
-    found = _TAX_YEAR.match(rules.tax_year_start)
-    if found is None or int(found[2]) > _DAYS_OF[int(found[1]) - 1]:
-        yield Problem(f"{path}.tax_year_start", "is no day of the year", "Write month and day, such as 04-06.")
-    yield from _number(f"{path}.new_customer_days", rules.new_customer_days, 1, WINDOW_DAYS_MAX)
-    yield from _audiences(path, rules)
-    for name in ("checks", "other_checks"):
-        yield from bounded(f"{path}.{name}", getattr(rules, name))
-        for index, each in enumerate(getattr(rules, name)):
-            yield from _comparison(f"{path}.{name}[{index}]", each)
-    yield from _done(path, reward, heard, own, events)
-
-
-def _audiences(path: str, rules: RewardRules) -> Problems:
-    for name in ("member_of", "not_member_of"):
-        audiences: list[str] = getattr(rules, name)
-        yield from bounded(f"{path}.{name}", audiences)
-        yield from unique_in(f"{path}.{name}", audiences)
-        for index, audience in enumerate(audiences):
-            if not audience.strip() or len(audience) > 200:
-                yield Problem(f"{path}.{name}[{index}]", "must be the name of an audience", "Write 1 to 200 characters.")
-    for index, audience in enumerate(rules.not_member_of):
-        if audience in rules.member_of:
-            yield Problem(f"{path}.not_member_of[{index}]", f"`{audience}` is in member_of too: nobody can be both", "Take it out of one.")
-
-
-def _comparison(path: str, said: Check) -> Problems:
-    if not said.name.strip() or len(said.name) > 200:
-        yield Problem(f"{path}.name", "must be the name of a parameter or property", "Write 1 to 200 characters.")
-    if said.is_ in ("contains", "not_contains", "matches", "not_matches") and not said.value:
-        yield Problem(f"{path}.value", f"is missing: `{said.is_}` compares with it", "Write it.")
-    yield from short_text(f"{path}.value", said.value, 200)
-    if said.is_ in ("matches", "not_matches") and len(said.value) <= 200:
-        try:
-            re.compile(said.value)
-        except (re.error, OverflowError, RecursionError):
-            yield Problem(f"{path}.value", "is no regular expression", "Mend it, or compare with `contains`.")
-
-
-def _done(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], events: Listens) -> Problems:
-    rules = reward.rules
-    mine = {name.casefold() for name in own}
-    once = {name.casefold() for name in events.sign_up}
-    for field_name in ("has_done", "has_not_done"):
-        names: list[str] = getattr(rules, field_name)
-        yield from bounded(f"{path}.{field_name}", names)
-        for index, name in enumerate(names):
-            if name.casefold() not in heard:
-                said = f"`{name}` is no event that the campaign listens to, so nobody is known to have done it"
-                close = nearest(name, [*events.sign_up, *events.outcome, *events.actions])
-                yield Problem(f"{path}.{field_name}[{index}]", said, f"{close} Or add it to events.actions.")
-    own_role = reward.to != "advocate"
-    for index, name in enumerate(rules.has_done):
-        if name.casefold() in (other.casefold() for other in rules.has_not_done):
-            yield Problem(f"{path}.has_done[{index}]", f"`{name}` is in has_not_done too: nobody can have done both", "Take it out of one.")
-        elif own_role and mine == {name.casefold()} and mine <= once:
-            said = f"the reward is earned on `{name}`, which happens once, and needs an earlier `{name}`: it waits for itself"
-            yield Problem(f"{path}.has_done[{index}]", said, "Take it out, or let the reward be earned on another event.")
-        elif own_role and mine == {name.casefold()}:
-            said = f"the reward is earned on `{name}` and needs an earlier one: only the second counts"
-            yield Problem(f"{path}.has_done[{index}]", said, "Take it out if the first should count.", is_warning=True)
-
-
 def _budget(path: str, budget: Budget) -> Problems:
     if budget.value_max is None and budget.count_max is None:
         yield Problem(path, "bounds nothing", "Write value_max (with its unit) or count_max.")
     if budget.value_max is not None and not budget.unit:
         yield Problem(f"{path}.unit", "is missing: value_max is an amount of something", "Write a currency or POINTS.")
     if budget.unit:
-        yield from _unit(f"{path}.unit", budget.unit)
-    yield from _decimal(f"{path}.value_max", budget.value_max, budget.unit, above_zero=True)
-    yield from _number(f"{path}.count_max", budget.count_max, 1, COUNT_MAX * 1000)
+        yield from bound.unit(f"{path}.unit", budget.unit)
+    yield from bound.decimal(f"{path}.value_max", budget.value_max, budget.unit, above_zero=True)
+    yield from bound.number(f"{path}.count_max", budget.count_max, 1, bound.COUNT_MAX * 1000)

@@ -87,7 +87,7 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
         kind=verdict.kind,
         recipient=recipient,
         other=other,
-        journey=docket.journey,
+        journey=docket.judged() if terms.rules.asks_what_was_done else docket.journey,
         document=verdict.document,
         quality=verdict.quality,
         amount=verdict.amount,
@@ -97,6 +97,7 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
         now=docket.now,
         properties=verdict.step.said,
         advocate_journey=docket.known.journeys.get(verdict.advocate.id) if verdict.advocate is not None else None,
+        campaigns=docket.campaigns_of(verdict.campaign) if terms.rules.asks_what_was_done else (),
     )
     results = judge_reward(terms, case)
     if existing is not None:

@@ -87,19 +87,41 @@ class Value(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Limit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """At most `count` rewards in `days` days (None: ever) for one recipient."""
+    """At most `count` rewards for one recipient: in `days` days and since the first of `since_month` (1 to 12), or ever; of this
+    reward, of all of its program, or of all the account gives."""
 
     count: int
     days: int | None = None
+    since_month: int | None = None
+    scope: Literal["reward", "program", "account"] = "reward"
 
 
 class Check(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A comparison of a profile's parameter (`on: profile`) or an event's property (`on: event`)."""
+    """A comparison of a profile's parameter (`on: profile`) or an event's property (`on: event`). `at_least` and `at_most` compare
+    numbers."""
 
     name: str
-    is_: Literal["equals", "not_equals", "blank", "not_blank", "contains", "not_contains", "matches", "not_matches"] = field(name="is")
+    is_: Literal[
+        "equals", "not_equals", "blank", "not_blank", "contains", "not_contains", "matches", "not_matches", "at_least", "at_most"
+    ] = field(name="is")
     value: str = ""
     on: Literal["profile", "event"] = "profile"
+
+
+class Done(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Something done before the event, at least `count_min` and at most `count_max` times; counted is what is of the last `days` days,
+    at least `age_days` old, worth so much (decimal text), of this quality, and of this scope: any event that campaigns listen to, one
+    that the program's or this campaign judged, or one that any credited to an advocate."""
+
+    event: str
+    count_min: int = 1
+    count_max: int | None = None
+    days: int | None = None
+    age_days: int | None = None
+    value_min: str | None = None
+    value_max: str | None = None
+    quality: Literal["any", "high"] = "any"
+    scope: Literal["account", "program", "campaign", "attributed"] = "account"
 
 
 class RewardRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -120,8 +142,15 @@ class RewardRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     not_member_of: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     other_checks: list[Check] = field(default_factory=list)
-    has_done: list[str] = field(default_factory=list)
-    has_not_done: list[str] = field(default_factory=list)
+    has_done: list[str | Done] = field(default_factory=list)
+    has_not_done: list[str | Done] = field(default_factory=list)
+    other_has_done: list[str | Done] = field(default_factory=list)
+    other_has_not_done: list[str | Done] = field(default_factory=list)
+
+    @property
+    def asks_what_was_done(self) -> bool:
+        """Whether any rule looks at what people did before."""
+        return bool(self.has_done or self.has_not_done or self.other_has_done or self.other_has_not_done)
 
 
 class RewardTerms(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -18,7 +18,8 @@ from goodword.core.campaign import Document
 from goodword.core.money import exponent
 from goodword.core.profile import Profile
 from goodword.core.referral import Journey, Step, StepKind
-from goodword.core.reward import DAY_MS, Check, Earning, Passed, RewardTerms, digits, read_value, rounded
+from goodword.core.reward import DAY_MS, Check, Done, Earning, Limit, Passed, RewardTerms, digits, read_value, rounded
+from goodword.core.rule.action import as_done, is_undone, not_done
 from goodword.core.times import Millis
 
 STICKY = frozenset(("once_per_person", "limit", "annual_value", "budget"))
@@ -53,6 +54,7 @@ class RewardCase(Struct, frozen=True):
     spent: Mapping[tuple[str, str], Mapping[int, tuple[int, int]]] = field(default_factory=dict)
     properties: Mapping[str, Any] | None = None
     advocate_journey: Journey | None = None
+    campaigns: Sequence[str] = ()
 
 
 def value_of(terms: RewardTerms, amount: int | None, currency: str | None) -> tuple[int, str] | None:
@@ -73,11 +75,8 @@ def value_of(terms: RewardTerms, amount: int | None, currency: str | None) -> tu
 
 
 def _decimal(text: str) -> Decimal | None:
-    try:
-        exact = Decimal(text)
-    except InvalidOperation:
-        return None
-    return exact if exact.is_finite() and exact >= 0 else None
+    exact = _number(text)
+    return exact if exact is not None and exact >= 0 else None
 
 
 def judge_reward(terms: RewardTerms, case: RewardCase) -> tuple[Passed, ...]:
@@ -159,14 +158,31 @@ def _nth(nth: int | None, milestones: Sequence[int], total: int) -> Passed:
 
 
 def _limits(terms: RewardTerms, case: RewardCase) -> Passed:
-    today = case.now // DAY_MS
-    mine = [each for each in case.earned if (each.name, each.program) == (terms.name, case.document.program)]
     for limit in terms.rules.limits:
-        count = sum(each.count for each in mine if limit.days is None or each.day > today - limit.days)
+        since, when = _since(limit, case.now)
+        count = sum(each.count for each in case.earned if each.day >= since and _counts_for(limit, each, terms, case))
         if count >= limit.count:
-            when = f"in {limit.days} days" if limit.days is not None else "ever"
-            return Passed("limit", "FAIL", f"the recipient has {count} of these rewards, and may have {limit.count} {when}")
+            what = {"reward": "these rewards", "program": "the program's rewards", "account": "all rewards"}[limit.scope]
+            return Passed("limit", "FAIL", f"the recipient has {count} of {what}, and may have {limit.count} {when}")
     return Passed("limit", "PASS")
+
+
+def _since(limit: Limit, now: Millis) -> tuple[int, str]:
+    """The first day a limit counts, the later one of those it names, and in words when."""
+    days, words = [0], []
+    if limit.days is not None:
+        days.append(now // DAY_MS - limit.days + 1)
+        words.append(f"in {limit.days} days")
+    if limit.since_month is not None:
+        days.append(_year_began(f"{limit.since_month:02}-01", now))
+        words.append(f"since the first of month {limit.since_month}")
+    return max(days), " and ".join(words) or "ever"
+
+
+def _counts_for(limit: Limit, earning: Earning, terms: RewardTerms, case: RewardCase) -> bool:
+    if limit.scope == "account":
+        return True
+    return earning.program == case.document.program and (limit.scope == "program" or earning.name == terms.name)
 
 
 def _annual(most: str, start: str, worth: tuple[int, str] | None, case: RewardCase) -> Passed:
@@ -174,14 +190,14 @@ def _annual(most: str, start: str, worth: tuple[int, str] | None, case: RewardCa
     if worth is None:
         return Passed(rule, "UNKNOWN", "what the reward is worth cannot be told")
     value, unit = worth
-    since = _tax_year(start, case.now)
+    since = _year_began(start, case.now)
     total = sum(earning.value for earning in case.earned if earning.unit == unit and earning.day >= since)
     bound = read_value(most, unit)
     return _said(rule, bound is None or total + value <= bound, f"the recipient would get more than {most} {unit} in the year")
 
 
-def _tax_year(start: str, now: Millis) -> int:
-    """The day the tax year of a time began. `start` is MM-DD; a 29th of February is the 1st of March where there is none."""
+def _year_began(start: str, now: Millis) -> int:
+    """The day of the latest `start` (MM-DD) up to a time; a 29th of February is the 1st of March where there is none."""
     today = datetime.fromtimestamp(now // 1000, UTC)
     month, _, day = start.partition("-")
     begins = [_date(today.year - back, int(month), int(day)) for back in (0, 1)]
@@ -205,12 +221,6 @@ def _new_customer(days: int, case: RewardCase) -> Passed:
     return _said(rule, is_new, f"the friend bought before, in the last {days} days")
 
 
-def is_undone(step: Step, journey: Journey) -> bool:
-    """Whether the order a step is about was taken back as a whole."""
-    about = [each.amount for each in journey.cancellations if step.key and each.order == step.key]
-    return any(amount is None or step.amount is None for amount in about) or sum(amount or 0 for amount in about) >= (step.amount or 1)
-
-
 def _profile_rules(terms: RewardTerms, case: RewardCase, who: str) -> Iterator[Passed]:
     rules = terms.rules
     if rules.member_of or rules.not_member_of:
@@ -219,8 +229,12 @@ def _profile_rules(terms: RewardTerms, case: RewardCase, who: str) -> Iterator[P
         yield _check("check", check, case.recipient, case)
     for check in rules.other_checks:
         yield _check("other_check", check, case.other, case)
+    by_friend, by_advocate = (case.journey, "friend"), (case.advocate_journey, "advocate")
+    own, other = (by_advocate, by_friend) if terms.to == "advocate" else ((case.journey, who), by_advocate)
     if rules.has_done or rules.has_not_done:
-        yield _done(terms, case, who)
+        yield _done("has_done", rules.has_done, rules.has_not_done, case, *own)
+    if rules.other_has_done or rules.other_has_not_done:
+        yield _done("other_has_done", rules.other_has_done, rules.other_has_not_done, case, *other)
 
 
 def _membership(wanted: Sequence[str], unwanted: Sequence[str], person: Profile | None, who: str) -> Passed:
@@ -266,6 +280,9 @@ def _compare(check: Check, text: str) -> bool:
             is_true = not text.strip()
         case "contains":
             is_true = wanted in text
+        case "at_least" | "at_most":
+            number, bound = _number(text), _number(wanted)
+            return number is not None and bound is not None and (number >= bound if way == "at_least" else number <= bound)
         case _:
             try:
                 is_true = re.search(wanted[:PATTERN_CHARS_MAX], text) is not None
@@ -274,18 +291,26 @@ def _compare(check: Check, text: str) -> bool:
     return is_true != is_negated
 
 
-def _done(terms: RewardTerms, case: RewardCase, who: str) -> Passed:
-    """What the recipient did before this event. Only events that the campaign listens to are known."""
-    rule = "has_done"
-    journey = case.advocate_journey if terms.to == "advocate" else case.journey
+def _number(text: str) -> Decimal | None:
+    try:
+        exact = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return exact if exact.is_finite() else None
+
+
+def _done(
+    rule: str, wanted: Sequence[str | Done], unwanted: Sequence[str | Done], case: RewardCase, journey: Journey | None, who: str
+) -> Passed:
+    """What one side of the referral did before this event."""
     if journey is None:
         return Passed(rule, "UNKNOWN", f"nothing is known of what the {who} did")
-    arrival, at = case.step.arrival, case.step.at
-    names = {step.name.casefold() for step in journey.steps if step.at <= at and step.arrival != arrival and not is_undone(step, journey)}
-    missing = [name for name in terms.rules.has_done if name.casefold() not in names]
+    missing = not_done(wanted, journey, case.step, case.campaigns)
     if missing:
         return Passed(rule, "FAIL", f"the {who} has not done: {', '.join(missing)}")
-    done = [name for name in terms.rules.has_not_done if name.casefold() in names]
+    names = [as_done(each).event for each in unwanted]
+    absent = not_done(unwanted, journey, case.step, case.campaigns)
+    done = [name for name in names if name not in absent]
     return _said(rule, not done, f"the {who} has done: {', '.join(done)}")
 
 

@@ -46,8 +46,8 @@ _KNOWN = (*COUPON_SITES, *AD_SITES)
 
 
 def tidy(site: str) -> str:
-    """A site without scheme, `www.`, port and closing slash, in lower case."""
-    text = site.strip().lower()
+    """A site without scheme, `www.`, port, closing slash and white space, in lower case."""
+    text = "".join(site.split()).lower()
     text = text.partition("://")[2] or text
     text = text.removeprefix("www.").partition("?")[0].partition("#")[0]
     host, slash, path = text.partition("/")

@@ -92,6 +92,16 @@ class Docket:
         profile = self.facts.profiles.get(person)
         return (person, *profile.sources) if profile is not None else (person,)
 
+    def judged(self) -> Journey:
+        """The journey, with how its steps were judged just now."""
+        now = {standing_key(each.step, each.campaign.id): replace(each.standing, quality=each.quality) for each in self.verdicts}
+        return replace(self.journey, standings={**self.standings, **now})
+
+    def campaigns_of(self, campaign: Campaign) -> tuple[str, ...]:
+        """The campaigns of a campaign's program, itself first."""
+        found = (each.id for each in self.known.programs.campaigns.values() if each.program == campaign.program and each.id != campaign.id)
+        return (campaign.id, *found)
+
 
 def standing_key(step: Step, campaign: str) -> str:
     """Under which a journey keeps what was settled about a step in a campaign."""

@@ -378,8 +378,9 @@ class Loading:
         self._keep_rewards(self.read(sql, journeys, self.account))
 
     def _counters(self, people: set[ProfileId]) -> None:
-        """What limits, Nth rules and budgets count, where a campaign has such rules."""
-        rewards = [reward for campaign in self.known.campaigns.values() for reward in campaign.document.rewards]
+        """What limits, Nth rules and budgets count, where any terms have such rules."""
+        terms = self.known.programs.terms
+        rewards = [reward for document in terms for reward in document.rewards]
         numbers = {number for person in people for number in self.numbers(person)}
         home = {number: person for person in people for number in self.numbers(person)}
         if not self.known.campaigns:
@@ -404,7 +405,7 @@ class Loading:
         if any(reward.rules.nth or reward.rules.milestones for reward in rewards):
             sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value AND r.nth > 0"
             self._keep_rewards(self.read(sql, numbers, self.account))
-        if any(campaign.document.budgets for campaign in self.known.campaigns.values()):
+        if any(document.budgets for document in terms):
             for campaign_id, unit, day, count, value in self.store.database.load(
                 "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
             ):
@@ -413,7 +414,7 @@ class Loading:
     def pools(self, asked: ReferralLookup, new: int) -> None:
         """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
         known, database, sealer = self.known, self.store.database, self.store.sealer
-        names = {reward.supplier for campaign in known.campaigns.values() for reward in campaign.document.rewards}
+        names = {reward.supplier for document in known.programs.terms for reward in document.rewards}
         names |= {reward.supplier for reward in known.rewards.values()} | asked.pools.keys()
         likely = 16 + 2 * len(known.journeys) + len(known.rewards) + new
         suppliers = [known.suppliers[name] for name in names if name in known.suppliers]

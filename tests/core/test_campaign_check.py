@@ -244,6 +244,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("rewards[0].rules.milestones", [0], "rewards[0].rules.milestones[0]", "number in between"),
     ("rewards[0].rules.limits", [{"count": 0}], "rewards[0].rules.limits[0].count", "number in between"),
     ("rewards[0].rules.limits", [{"count": 1, "days": 0}], "rewards[0].rules.limits[0].days", "number in between"),
+    ("rewards[0].rules.limits", [{"count": 1, "since_month": 13}], "rewards[0].rules.limits[0].since_month", "number in between"),
     ("rewards[0].rules.annual_value_max", "0", "rewards[0].rules.annual_value_max", "number in between"),
     ("rewards[0].rules.tax_year_start", "02-30", "rewards[0].rules.tax_year_start", "such as 04-06"),
     ("rewards[0].rules.tax_year_start", "april", "rewards[0].rules.tax_year_start", "such as 04-06"),
@@ -258,6 +259,24 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("rewards[0].rules.has_done", ["signup"], "rewards[0].rules.has_done[0]", "add it to events.actions"),
     ("rewards[0].rules.has_not_done", ["bought"], "rewards[0].rules.has_not_done[0]", "add it to events.actions"),
     ("rewards[0].rules", {"has_done": ["Reviewed"], "has_not_done": ["reviewed"]}, "rewards[0].rules.has_done[0]", "Take it out of one."),
+    ("rewards[0].rules.checks", [{"name": "a", "is": "at_most", "value": "few"}], "rewards[0].rules.checks[0].value", "like 20 or 9.99"),
+    ("rewards[0].rules.other_has_done", [{"event": "signup"}], "rewards[0].rules.other_has_done[0].event", "add it to events.actions"),
+    ("rewards[0].rules.has_done", [{"event": "reviewed", "count_min": -1}], "rewards[0].rules.has_done[0].count_min", "in between"),
+    ("rewards[0].rules.has_done", [{"event": "reviewed", "count_max": 0}], "rewards[0].rules.has_done[0].count_max", "the smaller one"),
+    ("rewards[0].rules.has_done", [{"event": "reviewed", "days": 0}], "rewards[0].rules.has_done[0].days", "number in between"),
+    ("rewards[0].rules.has_done", [{"event": "reviewed", "days": 3, "age_days": 3}], "rewards[0].rules.has_done[0].age_days", "less than"),
+    (
+        "rewards[0].rules.has_done",
+        [{"event": "reviewed", "value_min": "9", "value_max": "1"}],
+        "rewards[0].rules.has_done[0].value_min",
+        "the smaller one",
+    ),
+    (
+        "rewards[0].rules",
+        {"has_done": [{"event": "reviewed", "count_min": 2}], "has_not_done": [{"event": "reviewed", "count_min": 2}]},
+        "rewards[0].rules.has_done[0]",
+        "Take it out of one.",
+    ),
     ("budgets[0]", {}, "budgets[0]", "Write value_max (with its unit) or count_max."),
     ("budgets[0]", {"value_max": "5"}, "budgets[0].unit", "Write a currency or POINTS."),
     ("budgets[0]", {"unit": "BITCOIN", "count_max": 5}, "budgets[0].unit", "There are"),
@@ -286,6 +305,16 @@ def test_what_makes_no_sense_is_said_with_path_and_fix(path: str, value: Any, wh
 def test_what_is_only_risky_is_a_warning(path: str, value: Any, where: str) -> None:
     found = problems(put(path, value))
     assert [(each.path, each.is_warning) for each in found] == [(where, True)]
+
+
+def test_the_third_purchase_and_no_other_may_be_asked_for() -> None:
+    third = {
+        "has_done": [{"event": "conversion", "count_min": 2, "count_max": 2}],
+        "checks": [{"name": "risk", "is": "at_most", "value": "20"}],
+    }
+    assert problems(put("rewards[1].rules", third)) == []
+    first = {"has_done": [{"event": "conversion", "count_min": 0, "count_max": 3}], "has_not_done": ["conversion"]}
+    assert problems(put("rewards[1].rules", first)) == []
 
 
 def test_a_reward_that_waits_for_itself_is_refused() -> None:
@@ -386,7 +415,7 @@ def test_two_documents_differ_path_by_path_and_a_moved_reward_is_no_change() -> 
         Change("events.outcome", ["conversion"], ["conversion", "renewed"]),
         Change("suppliers[mugs].name", "", "Mugs"),
         Change("rewards[advocate].value.amount", "10", "15"),
-        Change("rewards[advocate].rules.limits[0]", None, {"count": 3, "days": None}),
+        Change("rewards[advocate].rules.limits[0]", None, {"count": 3, "days": None, "since_month": None, "scope": "reward"}),
         Change("budgets[0]", {"unit": "POINTS", "value_max": "1000", "count_max": None, "period": "total"}, None),
     ]
     assert diff(before, before) == []

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from goodword.core.campaign import Budget, Document, Listens
 from goodword.core.profile import Block, IdentityKey, Member, Parameter, Profile, ProfileId
-from goodword.core.referral import Cancellation, Journey, Step, Touch
-from goodword.core.reward import DAY_MS, Check, Earning, Limit, RewardRules, RewardTerms, Value
+from goodword.core.referral import Cancellation, Journey, Standing, Step, Touch
+from goodword.core.reward import DAY_MS, Check, Done, Earning, Limit, RewardRules, RewardTerms, Value
 from goodword.core.reward_rule import RewardCase, judge_reward, value_of
 
 NOW = 1_800_000_000_000  # 2027-01-15, a Friday
@@ -21,7 +21,11 @@ ADVOCATE = Profile(
     NOW,
     keys=(IdentityKey("eadvocate@example.com"),),
     audiences={"vip": Member(True, NOW, 0, NOW), "left": Member(False, NOW, 0, NOW)},
-    parameters={"tier": Parameter("gold", NOW, 0, "PUBLIC", NOW), "adult": Parameter(True, NOW, 0, "PUBLIC", NOW)},
+    parameters={
+        "tier": Parameter("gold", NOW, 0, "PUBLIC", NOW),
+        "adult": Parameter(True, NOW, 0, "PUBLIC", NOW),
+        "age": Parameter(18, NOW, 0, "PUBLIC", NOW),
+    },
 )
 STEP = Step(7, "m7", "conversion", NOW, NOW, False, 5_000, "USD", "o7")
 
@@ -81,6 +85,14 @@ CASES: list[tuple[str, RewardTerms, RewardCase, str]] = [
     ("limit", terms(limits=[Limit(2)]), case(earned=[earned(2, 0)]), "FAIL"),
     ("limit", terms(limits=[Limit(1, 30)]), case(earned=[earned(1, TODAY - 29)]), "FAIL"),
     ("limit", terms(limits=[Limit(1, 30), Limit(9)]), case(earned=[earned(1, TODAY - 30)]), "PASS"),
+    ("limit", terms(limits=[Limit(1, since_month=1)]), case(earned=[earned(1, TODAY - 14)]), "FAIL"),
+    ("limit", terms(limits=[Limit(1, since_month=1)]), case(earned=[earned(1, TODAY - 15)]), "PASS"),
+    ("limit", terms(limits=[Limit(1, since_month=2)]), case(earned=[earned(1, TODAY - 300)]), "FAIL"),
+    ("limit", terms(limits=[Limit(1, 3, 1)]), case(earned=[earned(1, TODAY - 4)]), "PASS"),
+    ("limit", terms(limits=[Limit(1)]), case(earned=[earned(1, name="other")]), "PASS"),
+    ("limit", terms(limits=[Limit(1, scope="program")]), case(earned=[earned(1, name="other")]), "FAIL"),
+    ("limit", terms(limits=[Limit(1, scope="program")]), case(earned=[replace(earned(1), program="spring")]), "PASS"),
+    ("limit", terms(limits=[Limit(1, scope="account")]), case(earned=[replace(earned(1), program="spring")]), "FAIL"),
     ("annual_value", terms(annual_value_max="600"), case(earned=[earned(59)]), "PASS"),
     ("annual_value", terms(annual_value_max="600"), case(earned=[earned(60)]), "FAIL"),
     ("annual_value", terms(annual_value_max="600"), case(earned=[earned(60, TODAY - 15)]), "PASS"),
@@ -123,6 +135,13 @@ def test_rule(rule: str, asked: RewardTerms, about: RewardCase, result: str) -> 
         ("matches", "^g.*d$", "tier", "PASS"),
         ("not_matches", "^x", "tier", "PASS"),
         ("matches", "(", "tier", "FAIL"),
+        ("at_least", "18", "age", "PASS"),
+        ("at_least", "18.5", "age", "FAIL"),
+        ("at_most", "18", "age", "PASS"),
+        ("at_most", "17", "age", "FAIL"),
+        ("at_most", "17", "tier", "FAIL"),
+        ("at_most", "few", "age", "FAIL"),
+        ("at_most", "17", "none", "FAIL"),
     ],
 )
 def test_checks_of_a_profile(way: Any, value: str, name: str, result: str) -> None:
@@ -157,6 +176,67 @@ def test_what_the_recipient_did_and_did_not() -> None:
     assert verdict("has_done", terms("friend", has_done=["trial"]), case(recipient=FRIEND)) == "FAIL"
     assert verdict("has_done", terms("friend", has_not_done=["trial"]), case(recipient=FRIEND, journey=journey)) == "FAIL"
     assert verdict("has_done", terms(has_done=["trial"]), case(advocate_journey=Journey(ADVOCATE.id, steps=(trial,)))) == "PASS"
+
+
+def test_what_the_other_side_did_and_did_not() -> None:
+    trial = replace(STEP, arrival=3, name="Trial", at=NOW - 1, key="")
+    theirs = Journey(ADVOCATE.id, steps=(trial,))
+    assert verdict("other_has_done", terms("friend", other_has_done=["trial"]), case(advocate_journey=theirs)) == "PASS"
+    assert verdict("other_has_done", terms("friend", other_has_done=["trial"]), case()) == "UNKNOWN"
+    assert verdict("other_has_done", terms(other_has_not_done=["trial"]), case(journey=Journey(FRIEND.id, steps=(trial, STEP)))) == "FAIL"
+    assert verdict("other_has_done", terms(other_has_done=["trial"]), case()) == "FAIL"
+
+
+def _trials(*ages_days: int, **more: Any) -> Journey:
+    steps = [replace(STEP, arrival=place, name="trial", at=NOW - age * DAY_MS, key="") for place, age in enumerate(ages_days, 10)]
+    return Journey(FRIEND.id, steps=(*steps, STEP), **more)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ages_days", "result"),
+    [
+        (Done("trial", 2), (1, 2), "PASS"),
+        (Done("trial", 2), (1,), "FAIL"),
+        (Done("trial", 2, 2), (1, 2, 3), "FAIL"),
+        (Done("trial", 0, 1), (), "PASS"),
+        (Done("trial", days=7), (6,), "PASS"),
+        (Done("trial", days=7), (7,), "FAIL"),
+        (Done("trial", age_days=7), (7,), "PASS"),
+        (Done("trial", age_days=7), (6,), "FAIL"),
+        (Done("trial", value_min="50"), (1,), "PASS"),
+        (Done("trial", value_min="50.01"), (1,), "FAIL"),
+        (Done("trial", value_max="49"), (1,), "FAIL"),
+    ],
+)
+def test_how_often_when_and_of_what_worth_something_was_done(asked: Done, ages_days: tuple[int, ...], result: str) -> None:
+    about = case(recipient=FRIEND, journey=_trials(*ages_days))
+    assert verdict("has_done", terms("friend", has_done=[asked]), about) == result
+    assert verdict("has_done", terms("friend", has_not_done=[asked]), about) == ("FAIL" if result == "PASS" else "PASS")
+
+
+def test_what_has_no_value_is_worth_neither_much_nor_little() -> None:
+    free = Journey(FRIEND.id, steps=(replace(STEP, arrival=3, name="trial", at=NOW - 1, amount=None), STEP))
+    assert verdict("has_done", terms("friend", has_done=[Done("trial", value_max="9")]), case(journey=free)) == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("asked", "standings", "result"),
+    [
+        (Done("trial", quality="high"), {}, "FAIL"),
+        (Done("trial", quality="high"), {"10 other": Standing(quality="HIGH")}, "PASS"),
+        (Done("trial", quality="high"), {"10 raf": Standing(quality="LOW")}, "FAIL"),
+        (Done("trial", quality="high"), {"11 raf": Standing(quality="HIGH")}, "FAIL"),
+        (Done("trial", scope="campaign"), {"10 spring": Standing()}, "FAIL"),
+        (Done("trial", scope="campaign"), {"10 raf": Standing()}, "PASS"),
+        (Done("trial", scope="program"), {"10 spring": Standing()}, "PASS"),
+        (Done("trial", scope="program"), {"10 other": Standing()}, "FAIL"),
+        (Done("trial", scope="attributed"), {"10 raf": Standing()}, "FAIL"),
+        (Done("trial", scope="attributed"), {"10 other": Standing(judged_for=ADVOCATE.id)}, "PASS"),
+    ],
+)
+def test_where_and_how_good_something_was(asked: Done, standings: dict[str, Standing], result: str) -> None:
+    about = case(recipient=FRIEND, journey=_trials(1, standings=standings), campaigns=("raf", "spring"))
+    assert verdict("has_done", terms("friend", has_done=[asked]), about) == result
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from goodword.core.profile import ProfileId
@@ -66,6 +66,7 @@ def test_the_kept_list_is_tidy() -> None:
 
 
 @given(st.text(max_size=60))
+@example("0\r:")
 def test_whatever_is_said_of_a_page_is_read(text: str) -> None:
     assert tidy(tidy(text)) == tidy(text) or "://" in text
     assert ad_mark(text) == "" or "=" in text

@@ -8,14 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from goodword.core import command as c
 from goodword.core.account import Settings
-from goodword.core.campaign import Mark
+from goodword.core.campaign import Document, Mark, Version
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Share
+from goodword.core.reward import Supplier
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
@@ -321,3 +323,71 @@ def test_an_act_of_sharing_may_be_named_by_its_id(town: Town) -> None:
     town.person("ben", "ben@post.example")
     town.buy("o1", userId="ben", properties={"share_id": str(share.id)})
     assert town.live() == PAID
+
+
+def draft(town: Town, document: dict[str, Any]) -> None:
+    """A version that is saved over what is in force, and not published."""
+    campaign = town.store.programs[1].campaigns["refer-a-friend"]
+    saved = msgspec.convert(document, Document)
+    number = campaign.latest + 1
+    town.put(
+        Version(campaign.id, number, town.now, "", "", saved),
+        replace(campaign, latest=number, documents={**campaign.documents, number: saved}),
+    )
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"budgets": [{"count_max": 1}]},
+        {"rewards": [{"name": "one", "to": "advocate", "value": {"amount": "1"}, "rules": {"limits": [{"count": 1}]}}]},
+        {"rewards": [{"name": "first", "to": "advocate", "value": {"amount": "1"}, "rules": {"milestones": [1]}}]},
+    ],
+)
+def test_what_is_in_force_is_counted_whatever_a_draft_says(terms: dict[str, Any]) -> None:
+    with town_of(**terms) as town:
+        draft(town, REFER_A_FRIEND)
+        ada = town.person("ada", "ada@mail.example")
+        for user in ("ben", "cyd", "dan"):
+            come(town, town.click(ada), user)
+            town.buy(f"o-{user}", userId=user)
+        assert len(town.live()) == 1
+
+
+def test_a_draft_that_names_another_pool_leaves_the_one_in_force_its_coupons() -> None:
+    coupon = {"name": "coupon", "to": "friend", "value": {"amount": "5", "unit": "USD"}, "supplier": "pool"}
+    with town_of(rewards=[coupon]) as town:
+        town.engine.execute([c.PutSupplier(1, Supplier("pool", "COUPON_POOL")), c.AddCoupons(1, "pool", 1, ("A-1",))])
+        draft(town, REFER_A_FRIEND)
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("o1", userId="ben")
+        assert town.live() == [("ben", 500, "FULFILLED")]
+
+
+def test_a_bonus_for_the_third_good_purchase_and_no_other() -> None:
+    twice_before = {"event": "conversion", "count_min": 2, "count_max": 2, "quality": "high", "scope": "campaign"}
+    third = {"name": "third", "to": "friend", "value": {"amount": "3"}, "rules": {"has_done": [twice_before], "once": "event"}}
+    with town_of(rewards=[third], quality={"event_value": {"max": "60"}}) as town:
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("refused", userId="ben", value="90.00")
+        for order in ("o1", "o2", "o3", "o4"):
+            town.passes(MINUTE)
+            town.buy(order, userId="ben")
+        (reward,) = town.rewards()
+        assert reward.state == "FULFILLED"
+        ((order,),) = town.store.database.read("SELECT count(*) FROM event WHERE name = 'conversion' AND arrival <= ?", (reward.cause,))
+        assert order == 4, "the one that was refused does not count"
+
+
+def test_a_friend_is_rewarded_if_the_advocate_bought_before() -> None:
+    rules = {"other_has_done": ["conversion"]}
+    with town_of(rewards=[{"name": "both", "to": "friend", "value": {"amount": "3"}, "rules": rules}]) as town:
+        ada = town.person("ada", "ada@mail.example")
+        come(town, town.click(ada), "ben")
+        town.buy("o-ben", userId="ben")
+        assert town.live() == []
+        town.buy("o-ada", userId="ada")
+        town.passes(MINUTE)
+        come(town, town.click(ada), "cyd")
+        town.buy("o-cyd", userId="cyd")
+        assert town.live() == [("cyd", 300, "FULFILLED")]
