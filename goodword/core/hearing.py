@@ -14,11 +14,14 @@ from goodword.core.delivery import Announcement
 from goodword.core.event import FROM_BROWSER, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
+from goodword.core.fulfilment import Moving
 from goodword.core.judge import settle
 from goodword.core.message import Message, read_object
 from goodword.core.money import write_money
 from goodword.core.profile import Profile
 from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step, Touch
+from goodword.core.reward import follows
+from goodword.core.signal import coupon_of
 from goodword.core.times import Millis, write_time
 
 STEPS_MAX = 500
@@ -86,6 +89,7 @@ def hear(
     journey = with_touches(before, [*touches, *(_left_behind(left, facts) if left is not None else ())])
     if signals.kind and not signals.evidence.is_unknown:
         journey = replace(journey, sightings=_latest((*journey.sightings, (message.at, signals.evidence))))
+    redeemed = _redeemed(understood, signals, facts, now, fresh)
     records: list[Record] = []
     if signals.kind == "cancel":
         elsewhere, journey, records = _cancel(understood, signals, profile, journey, facts, fresh)
@@ -101,8 +105,8 @@ def hear(
         records += _confirm(understood, duplicate_of, profile, facts, now, fresh)
         journey = journey_of(profile, facts) if records else journey
     if journey == before and not (journey.touches or journey.steps):
-        return records
-    return records + settle(journey, profile, facts, now, fresh, place=len(records) and 200)
+        return redeemed + records
+    return redeemed + records + settle(journey, profile, facts, now, fresh, place=len(records) and 200)
 
 
 def _left_behind(left: Profile, facts: Facts) -> list[Touch]:
@@ -119,6 +123,27 @@ def _checked(message: Message, facts: Facts) -> dict[str, Any] | None:
         return None
     said = read_object(message.properties or b"") or {}
     return {name: said[name] for name in sorted(names) if name in said}
+
+
+def _redeemed(understood: Understood, signals: Signals, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
+    """Rewards whose coupons an order used. A server has to say so: a code that was used is not taken back when its order is returned,
+    so nobody may claim it in a browser."""
+    known = facts.referrals
+    if signals.kind != "step" or understood.flags & FROM_BROWSER or understood.name.casefold() not in known.programs.outcomes:
+        return []
+    records: list[Record] = []
+    for code in {hint.value.casefold() for hint in signals.hints if hint.reason == "COUPON_CODE"}:
+        use = known.coupons.get(code)
+        reward = known.rewards.get(use.reward_id) if use is not None else None
+        if reward is None or reward.state not in ("FULFILLED", "SENT"):
+            continue
+        moving = Moving(reward, facts, now, fresh, 0)
+        if follows(moving.supplier, reward.state, "REDEEMED"):
+            detail = {"partner_event_id": signals.order, "event_name": understood.name}
+            moving.move("REDEEMED", "An order used its code.", detail=detail, cause=fresh.arrival)
+            records += moving.done()
+            known.lay(moving.reward)
+    return records
 
 
 def _is_first_of_server(understood: Understood, signals: Signals, facts: Facts) -> bool:
@@ -209,6 +234,12 @@ def afresh(journey: Journey) -> Journey:
     return replace(journey, standings=standings)
 
 
+def _names(profile: Profile) -> dict[str, str]:
+    """The person's names, as far as they are known."""
+    known = ((name, profile.parameters.get(name)) for name in ("first_name", "last_name"))
+    return {name: said.value for name, said in known if said is not None and isinstance(said.value, str) and said.value}
+
+
 def announced(understood: Understood, profile: Profile | None, arrival: int, now: Millis) -> Announcement | None:
     """A registration or a conversion, for whoever subscribed."""
     message = understood.message
@@ -221,9 +252,12 @@ def announced(understood: Understood, profile: Profile | None, arrival: int, now
         "person_id": str(profile.id),
         "partner_user_id": profile.user_id,
         "email": profile.email,
+        **_names(profile),
     }
     if understood.amount is not None and understood.currency is not None:
         payload |= {"cart_value": write_money(understood.amount, understood.currency), "currency": understood.currency}
     if understood.claim is not None and understood.claim[0] == "c":
         payload["partner_conversion_id"] = understood.claim.partition("\0")[2]
+    if understood.name == CONVERSION and (code := coupon_of(message)) is not None:
+        payload["coupon_code"] = code
     return Announcement(f"{understood.name}.recorded", f"{understood.name}-{arrival}", now, profile.id, payload)

@@ -170,7 +170,7 @@ def _keep_judgements(docket: Docket) -> None:
             docket.records.append(replace(judgement, judged_at=docket.now))
             if not verdict.standing.digest and touch is not None and docket.known.endpoints:
                 docket.records.append(_attributed(verdict, docket.friend, docket.now))
-        docket.standings[key] = replace(verdict.standing, digest=digest, quality=verdict.quality)
+        docket.standings[key] = replace(verdict.standing, digest=digest, is_good=verdict.counts)
     for key in docket.standings.keys() - seen:
         _forget(docket, key)
 
@@ -194,7 +194,7 @@ def _forget(docket: Docket, key: str) -> None:
         return
     if standing.counted_for is not None:
         docket.add(Credit(docket.resolve(standing.counted_for), campaign.program, step.at // DAY_MS, -1))
-    docket.standings[key] = replace(standing, counted_for=None, digest=0, quality="NONE")
+    docket.standings[key] = replace(standing, counted_for=None, digest=0, is_good=False)
     terms = in_force(campaign, step.at)
     kind = kind_of(step.name, terms[1]) if terms is not None else None
     why = Passed("attribution", "FAIL", "another campaign took the event, or nobody is credited with it")

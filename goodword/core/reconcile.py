@@ -12,6 +12,7 @@ from goodword.core.campaign import DAY_MS
 from goodword.core.decision import Record
 from goodword.core.fulfilment import advance, withdraw
 from goodword.core.profile import Profile, ProfileId
+from goodword.core.referral import Journey
 from goodword.core.reward import Passed, Reward, RewardTerms
 from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
 from goodword.core.times import Millis
@@ -81,7 +82,11 @@ def _hold(docket: Docket, live: list[Reward], kept: set[int]) -> None:
 
 def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: Profile, existing: Reward | None) -> tuple[Passed, ...]:
     """The reward's own rules. Limits were passed by a reward that is there already; a limit once failed stays failed."""
-    other = docket.friend if terms.to == "advocate" else verdict.advocate
+    advocate = verdict.advocate
+    other = docket.friend if terms.to == "advocate" else advocate
+    theirs = docket.known.journeys.get(advocate.id) if advocate is not None else None
+    if theirs is None and advocate is not None and terms.rules.asks_what_was_done:
+        theirs = Journey(advocate.id, steps=docket.known.histories.get(advocate.id, ()))
     case = RewardCase(
         step=verdict.step,
         kind=verdict.kind,
@@ -96,7 +101,7 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
         spent=docket.known.spent,
         now=docket.now,
         properties=verdict.step.said,
-        advocate_journey=docket.known.journeys.get(verdict.advocate.id) if verdict.advocate is not None else None,
+        advocate_journey=theirs,
         campaigns=docket.campaigns_of(verdict.campaign) if terms.rules.asks_what_was_done else (),
     )
     results = judge_reward(terms, case)
@@ -241,7 +246,7 @@ def _bonus(docket: Docket, terms: RewardTerms, verdict: Verdict, advocate: Profi
         if not reward.is_gone or reward.is_final
     }
     worth = value_of(terms, verdict.amount, verdict.step.currency)
-    if verdict.quality == "HIGH" and verdict.review != "open" and worth is not None:
+    if verdict.counts and worth is not None:
         for number in sorted(wanted - held.keys()):
             results = _rules_of(docket, terms, verdict, advocate, None)
             failed = [each for each in results if each.result == "FAIL"]

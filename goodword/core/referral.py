@@ -264,8 +264,8 @@ class Standing(Struct, frozen=True, array_like=True):
     """The advocate that the limits were judged for: another one is judged anew."""
     digest: int = 0
     """Of the judgement last written, so that what did not change is not written again."""
-    quality: Literal["", "HIGH", "LOW", "NONE"] = ""
-    """How the step was judged last; empty where that was before this was kept."""
+    is_good: bool = False
+    """Whether the step was judged HIGH when it was judged last, and waited for nobody."""
 
 
 class Journey(Struct, frozen=True, omit_defaults=True):

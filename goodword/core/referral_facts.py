@@ -78,7 +78,7 @@ class ReferralFacts(Struct):
     recipients: dict[str, list[SharedTo]] = field(default_factory=dict)
     journeys: dict[ProfileId, Journey] = field(default_factory=dict)
     histories: dict[ProfileId, tuple[Step, ...]] = field(default_factory=dict)
-    """Listened events of people who have no journey yet, from the log."""
+    """Listened events of people who have no journey yet, from the log; of advocates where a reward asks what they did."""
     rewards: dict[int, Reward] = field(default_factory=dict)
     moves: dict[int, int] = field(default_factory=dict)
     """Transitions a loaded reward has so far."""

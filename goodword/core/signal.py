@@ -104,6 +104,12 @@ def _hints(said: dict[str, Any]) -> tuple[Hint, ...]:
     return tuple(dict.fromkeys(hints))
 
 
+def coupon_of(message: Message) -> str | None:
+    """The coupon's code that an event carries."""
+    hints = _hints(read_object(message.properties or b"") or {}) if b"oupon" in message.raw else ()
+    return next((hint.value for hint in hints if hint.reason == "COUPON_CODE"), None)
+
+
 def _amount(said: dict[str, Any], settings: Settings) -> tuple[int | None, str | None]:
     value = next((said[name] for name in COMMERCE_FIELDS["cart_value"] if said.get(name) not in (None, "")), None)
     if value is None:

@@ -94,7 +94,7 @@ class Docket:
 
     def judged(self) -> Journey:
         """The journey, with how its steps were judged just now."""
-        now = {standing_key(each.step, each.campaign.id): replace(each.standing, quality=each.quality) for each in self.verdicts}
+        now = {standing_key(each.step, each.campaign.id): replace(each.standing, is_good=each.counts) for each in self.verdicts}
         return replace(self.journey, standings={**self.standings, **now})
 
     def campaigns_of(self, campaign: Campaign) -> tuple[str, ...]:

@@ -26,7 +26,10 @@ _REWARD = (
     *("partner_user_id", "face_value", "face_value_type", "state", "campaign_id", "message", "data"),
 )
 _EVENT = ("event_name", "message_id", "person_id", "partner_user_id", "email")
-_OPTIONAL = frozenset(("partner_reward_id", "email", "partner_event_id", "cart_value", "currency", "partner_conversion_id"))
+_NAMES = ("first_name", "last_name")
+_OPTIONAL = frozenset(
+    ("partner_reward_id", "email", "partner_event_id", "cart_value", "currency", "partner_conversion_id", "coupon_code", *_NAMES)
+)
 FIELDS: dict[str, tuple[str, ...]] = {
     "reward.earned": (*_REWARD, "partner_reward_id"),
     "reward.fulfilled": (*_REWARD, "partner_reward_id"),
@@ -42,8 +45,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *("quality", "created_date"),
     ),
     "click.recorded": ("click_id", "person_id", "shareable_code", "program", "campaign_id", "is_counted", "created_date"),
-    "registration.recorded": _EVENT,
-    "conversion.recorded": (*_EVENT, "cart_value", "currency", "partner_conversion_id"),
+    "registration.recorded": (*_EVENT, *_NAMES),
+    "conversion.recorded": (*_EVENT, *_NAMES, "cart_value", "currency", "partner_conversion_id", "coupon_code"),
     "referral.attributed": (
         *("event_name", "person_id", "partner_user_id", "advocate_person_id", "advocate_partner_user_id", "campaign_id", "program"),
         *("reason", "quality"),

@@ -84,7 +84,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
         return
     loading = Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
     loading.named(asked)
-    loading.rewards_by_id(asked.rewards)
+    loading.rewards_by_id(asked.rewards | {use.reward_id for use in known.coupons.values()})
     loading.rewards_of_recipients(erased)
     loading.recipients()
     friends |= {reward.journey_id for reward in known.rewards.values() if reward.waiting == "pending"}
@@ -290,7 +290,8 @@ class Loading:
             self.journeys({number for advocate in named for number in self.numbers(advocate)})
             named = self._touched(named)
         load_surroundings(self, friends)
-        self._histories(friends)
+        asks = any(reward.rules.asks_what_was_done for document in known.programs.terms for reward in document.rewards)
+        self._histories(friends | asked if asks else friends)
         self._rewards_of(everyone)
         self._counters(asked)
 

@@ -223,9 +223,9 @@ def test_what_has_no_value_is_worth_neither_much_nor_little() -> None:
     ("asked", "standings", "result"),
     [
         (Done("trial", quality="high"), {}, "FAIL"),
-        (Done("trial", quality="high"), {"10 other": Standing(quality="HIGH")}, "PASS"),
-        (Done("trial", quality="high"), {"10 raf": Standing(quality="LOW")}, "FAIL"),
-        (Done("trial", quality="high"), {"11 raf": Standing(quality="HIGH")}, "FAIL"),
+        (Done("trial", quality="high"), {"10 other": Standing(is_good=True)}, "PASS"),
+        (Done("trial", quality="high"), {"10 raf": Standing()}, "FAIL"),
+        (Done("trial", quality="high"), {"11 raf": Standing(is_good=True)}, "FAIL"),
         (Done("trial", scope="campaign"), {"10 spring": Standing()}, "FAIL"),
         (Done("trial", scope="campaign"), {"10 raf": Standing()}, "PASS"),
         (Done("trial", scope="program"), {"10 spring": Standing()}, "PASS"),

@@ -18,6 +18,7 @@ from goodword.core.campaign import Document, Mark, Version
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Share
 from goodword.core.reward import Supplier
+from goodword.storage.query import reward as rewards
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
@@ -379,7 +380,24 @@ def test_a_bonus_for_the_third_good_purchase_and_no_other() -> None:
         assert order == 4, "the one that was refused does not count"
 
 
-def test_a_friend_is_rewarded_if_the_advocate_bought_before() -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_friend_is_rewarded_if_the_advocate_bought_before_also_before_there_were_campaigns(is_old: bool) -> None:
+    rules = {"other_has_done": ["conversion"]}
+    with TemporaryDirectory() as folder:
+        town = Town(Path(folder), None)
+        ada = town.person("ada", "ada@mail.example")
+        if is_old:
+            town.buy("o-ada", userId="ada")
+            town.passes(2 * DAY)
+        both = {"name": "both", "to": "friend", "value": {"amount": "3"}, "rules": rules}
+        town.launch({**REFER_A_FRIEND, "rewards": [both]})
+        come(town, town.click(ada), "ben")
+        town.buy("o-ben", userId="ben")
+        assert town.live() == ([("ben", 300, "FULFILLED")] if is_old else [])
+        town.close()
+
+
+def test_a_friend_is_rewarded_once_the_advocate_bought() -> None:
     rules = {"other_has_done": ["conversion"]}
     with town_of(rewards=[{"name": "both", "to": "friend", "value": {"amount": "3"}, "rules": rules}]) as town:
         ada = town.person("ada", "ada@mail.example")
@@ -391,3 +409,37 @@ def test_a_friend_is_rewarded_if_the_advocate_bought_before() -> None:
         come(town, town.click(ada), "cyd")
         town.buy("o-cyd", userId="cyd")
         assert town.live() == [("cyd", 300, "FULFILLED")]
+
+
+def test_a_code_that_a_server_says_was_used_is_redeemed_once_and_a_browser_may_not_say_so() -> None:
+    coupon = {"name": "coupon", "to": "friend", "value": {"amount": "5", "unit": "USD"}, "supplier": "pool"}
+    with town_of(rewards=[coupon], events={"actions": ["checkout_started"]}) as town:
+        town.engine.execute([c.PutSupplier(1, Supplier("pool", "COUPON_POOL")), c.AddCoupons(1, "pool", 1, ("A-1",))])
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("o1", userId="ben")
+        used = {"coupon_code": "a-1"}
+        town.buy("claimed", userId="ben", by=BROWSER_KEY, properties=used)
+        town.say("track", event="checkout_started", userId="ben", properties=used)
+        town.buy("other", userId="ben", properties={"coupon_code": "A-2"})
+        assert town.live() == [("ben", 500, "FULFILLED")]
+        town.buy("Claimed", userId="ben", properties=used)
+        assert town.live() == [("ben", 500, "REDEEMED")], "the server confirms what the browser said"
+        town.buy("o3", userId="ben", properties=used)
+        moves = [move for move in rewards.history(town.store, 1, town.rewards()[0]) if move.after == "REDEEMED"]
+        ((detail, cause),) = [(move.detail, move.cause) for move in moves]
+        assert detail == {"partner_event_id": "claimed", "event_name": "conversion"}
+        assert list(rewards.causes_of(town.store, 1, [cause])) == [cause]
+        town.say("track", event="canceled", userId="ben", properties={"partner_conversion_id": "o1"})
+        assert town.live() == [("ben", 500, "REDEEMED")], "what was used is not taken back"
+
+
+def test_a_supplier_that_knows_no_redeeming_is_not_told_of_it() -> None:
+    coupon = {"name": "coupon", "to": "friend", "value": {"amount": "5", "unit": "USD"}, "supplier": "pool"}
+    moves = {"EARNED": ["FULFILLED"], "FULFILLED": ["REVOKED"]}
+    with town_of(rewards=[coupon]) as town:
+        town.engine.execute([c.PutSupplier(1, Supplier("pool", "COUPON_POOL", state_transitions=moves))])
+        town.engine.execute([c.AddCoupons(1, "pool", 1, ("A-1",))])
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("o1", userId="ben")
+        town.buy("o2", userId="ben", properties={"coupon_code": "A-1"})
+        assert town.live() == [("ben", 500, "FULFILLED")]

@@ -130,14 +130,14 @@ async def sends(call: Call) -> list[SendAnswer]:
 async def redeems(call: Call) -> list[RedeemAnswer]:
     """`GET /v2/rewards/{reward_id}/redeems`."""
     found, moves = _moves(call, "REDEEMED")
-    number = str(found.reward.id)
+    number, events = str(found.reward.id), rewards.causes_of(call.store, call.account, (move.cause for move in moves))
     return [
         RedeemAnswer(
             number,
             move.detail.get("partner_reward_redeem_id"),
             move.detail.get("partner_event_id"),
             move.detail.get("event_name"),
-            move.detail.get("cause_event_id"),
+            events[move.cause][0] if move.cause in events else None,
             move.message,
             move.by,
             write_time(move.at),

@@ -52,7 +52,7 @@ def _is_meant(asked: Done, done: Step, journey: Journey, step: Step, campaigns: 
     found = [standing for campaign, standing in judged.items() if campaign in within]
     if asked.scope == "attributed":
         found = [standing for standing in found if standing.judged_for is not None]
-    return bool(found) and (asked.quality == "any" or any(standing.quality == "HIGH" for standing in found))
+    return bool(found) and (asked.quality == "any" or any(standing.is_good for standing in found))
 
 
 def _campaign(key: str, step: Step) -> str | None:

@@ -126,17 +126,18 @@ def find(store: Store, account: int, reward_id: int) -> StoredReward | None:
 
 def _shown(store: Store, account: int, rewards: list[Reward]) -> list[StoredReward]:
     recipients = people.find_many(store, account, [reward.profile_id for reward in rewards])
-    causes = sorted({reward.cause for reward in rewards if reward.cause})
-    events = {
-        arrival: (hash16.hex(), amount, currency)
-        for arrival, hash16, amount, currency in store.database.read(
-            "SELECT e.arrival, e.hash, e.amount, e.currency FROM carray(?) k"
-            " CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?",
-            (store.database.ints(causes), account),
-        )
-    }
+    causes = causes_of(store, account, (reward.cause for reward in rewards))
     nothing = ("", None, None)
-    return [StoredReward(reward, recipients.get(reward.profile_id), *events.get(reward.cause, nothing)) for reward in rewards]
+    return [StoredReward(reward, recipients.get(reward.profile_id), *causes.get(reward.cause, nothing)) for reward in rewards]
+
+
+def causes_of(store: Store, account: int, arrivals: Iterable[int]) -> dict[int, tuple[str, int | None, str | None]]:
+    """The ids and values of the events that caused something, by their place in the log (0: no event)."""
+    rows = store.database.read(
+        "SELECT e.arrival, e.hash, e.amount, e.currency FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?",
+        (store.database.ints(sorted({arrival for arrival in arrivals if arrival})), account),
+    )
+    return {arrival: (hash16.hex(), amount, currency) for arrival, hash16, amount, currency in rows}
 
 
 def arrivals_of(store: Store, account: int, event_ids: Iterable[str]) -> frozenset[int]:
