@@ -15,7 +15,7 @@ from goodword.core.event import Event
 from goodword.core.period import Period
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
-from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Given, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 Verdict = Literal["stored", "duplicate", "dropped", "rejected", "done", "refused"]
@@ -195,6 +195,7 @@ Record = (
     | CouponsAdded
     | CouponMoved
     | CouponUpload
+    | Given
     | BlockListed
     | EndpointSaved
     | Health
@@ -213,8 +214,8 @@ Record = (
 
 REFERRAL_RECORDS: frozenset[type] = frozenset((
     *(Campaign, Version, Shareable, Click, Share, Journey, Relationship, Judgement, Credit, Reward, Transition, Earning, Posting),
-    *(SupplierSaved, CouponsAdded, CouponMoved, CouponUpload, BlockListed, EndpointSaved, Announcement, Attempt, Health, Redelivered),
-    *(ServerOutcomes, Counted),
+    *(SupplierSaved, CouponsAdded, CouponMoved, CouponUpload, Given, BlockListed, EndpointSaved, Announcement, Attempt, Health),
+    *(Redelivered, ServerOutcomes, Counted),
 ))  # fmt: skip
 """Records that `ReferralFacts` lays over and `ReferralSaving` writes."""
 

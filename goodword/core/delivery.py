@@ -22,7 +22,7 @@ EVENT_TYPES = (
     *("reward.earned", "reward.fulfilled", "reward.fulfillment_failed", "reward.sent", "reward.redeemed"),
     *("reward.failed", "reward.canceled", "reward.revoked", "reward.expired"),
     *("share.created", "click.recorded", "registration.recorded", "conversion.recorded", "referral.attributed"),
-    *("identity.merged", "person.deleted", "supplier.low_balance"),
+    *("identity.merged", "person.deleted", "supplier.low_balance", "supplier.limit_passed"),
 )
 SOURCE_TYPES = ("share.created", "registration.recorded", "conversion.recorded", "referral.attributed")
 """What a CDP is told (core/source.py): a way back gets no others."""

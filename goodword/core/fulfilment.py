@@ -27,6 +27,7 @@ from goodword.core.reward import (
     TYPE_ON_THE_WIRE,
     CouponMoved,
     Earning,
+    Given,
     Posting,
     Reward,
     RewardState,
@@ -40,6 +41,7 @@ from goodword.core.times import Millis, write_time
 PLACES = 4
 """Ids a reward's moves may take of a command's own, for postings."""
 SCHEMA_VERSION = 1
+HOUR_MS = 3_600_000
 
 
 def advance(reward: Reward, facts: Facts, now: Millis, fresh: Fresh, place: int, *, is_new: bool) -> list[Record]:
@@ -123,6 +125,8 @@ class Moving:
         if after in GONE:
             self._count(-1, -self.reward.value)
             self._put_back()
+        if after == "FULFILLED" and self.supplier is not None:
+            self._watch(self.supplier)
         if after == "SENT" and self.reward.coupon is not None:
             self.reward = replace(self.reward, secret={**self.reward.secret, "is_seen": True})
         self._step(before, after, message, by, detail or {}, cause)
@@ -205,7 +209,7 @@ class Moving:
         self._lay(CouponMoved(reward.coupon, reward.supplier, None, code=code))
         self.reward = replace(reward, coupon=None, secret={key: value for key, value in reward.secret.items() if key != "code"})
 
-    def _lay(self, record: Transition | CouponMoved) -> None:
+    def _lay(self, record: Transition | CouponMoved | Given) -> None:
         self.records.append(record)
         self.facts.referrals.lay(record)
 
@@ -269,6 +273,34 @@ class Moving:
         payload.update((name, value) for name, value in (detail or {}).items() if name in ("email", "partner_event_id"))
         announcement = Announcement(event_type, event_id, self.now, reward.profile_id, payload)
         self.records.append(announcement if profile is not None else nameless(announcement))
+
+    def _watch(self, supplier: Supplier) -> None:
+        """Count what a supplier with limits gives in an hour and a day, UTC, and say so once when it is more than it should be."""
+        limits = (("hour", supplier.limit_per_hour), ("day", supplier.limit_per_day))
+        if all(limit is None for _, limit in limits):
+            return
+        hour = self.now // HOUR_MS
+        self._lay(Given(supplier.id, hour, 1))
+        hours = self.facts.referrals.given[supplier.id]
+        counts = {"hour": hours[hour], "day": sum(count for each, count in hours.items() if each // 24 == hour // 24)}
+        for period, limit in limits:
+            if limit is not None and counts[period] == limit + 1:
+                self._say_many(supplier, period, limit, hour if period == "hour" else hour // 24)
+
+    def _say_many(self, supplier: Supplier, period: str, limit: int, number: int) -> None:
+        event_id = f"limit-{supplier.id}-{period}-{number}"
+        payload = {
+            "type": "supplier_limit_passed",
+            "event_id": event_id,
+            "event_time": write_time(self.now),
+            "reward_supplier_id": supplier.id,
+            "reward_supplier_name": supplier.name,
+            "period": period,
+            "limit": limit,
+            "message": f"More than {limit} rewards were given this {period}.",
+            "schema_version": SCHEMA_VERSION,
+        }
+        self.records.append(Announcement("supplier.limit_passed", event_id, self.now, None, payload))
 
     def _say_low(self, supplier: Supplier, coupon: int) -> None:
         event_id = f"low-{supplier.id}-{coupon}"

@@ -12,7 +12,7 @@ from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
 from goodword.core.referral import Click, Credit, Journey, Relationship, Share, Shareable, Step
-from goodword.core.reward import BUILT_IN, CouponMoved, CouponsAdded, Earning, Reward, Supplier, SupplierSaved, Transition
+from goodword.core.reward import BUILT_IN, CouponMoved, CouponsAdded, Earning, Given, Reward, Supplier, SupplierSaved, Transition
 from goodword.core.times import Millis
 
 
@@ -90,6 +90,8 @@ class ReferralFacts(Struct):
     """Free coupons of a pool, in order: number and code. As many as the group should need."""
     stock: dict[str, int] = field(default_factory=dict)
     """How many coupons a pool has free, counted up to a number that makes no difference."""
+    given: dict[str, dict[int, int]] = field(default_factory=dict)
+    """What suppliers with a limit fulfilled, by hour, since the day began."""
     pool_codes: dict[str, dict[str, tuple[int, int | None]]] = field(default_factory=dict)
     """Codes that a pool has: number, and the reward each was handed out for."""
     shares: dict[ProfileId, int] = field(default_factory=dict)
@@ -132,6 +134,9 @@ class ReferralFacts(Struct):
                 self.moves[record.reward_id] = record.seq + 1
             case CouponMoved():
                 self._move_coupon(record)
+            case Given():
+                hours = self.given.setdefault(record.supplier, {})
+                hours[record.hour] = hours.get(record.hour, 0) + record.count
             case CouponsAdded():
                 held = self.pool_codes.setdefault(record.supplier, {})
                 held.update((code.casefold(), (number, None)) for number, code in enumerate(record.codes, record.first))

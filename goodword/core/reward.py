@@ -277,6 +277,14 @@ class CouponMoved(Struct, frozen=True):
     code: str = ""
 
 
+class Given(Struct, frozen=True):
+    """Rewards that a supplier with a `limit_per_hour` or `limit_per_day` fulfilled in an hour, counted since 1970."""
+
+    supplier: str
+    hour: int
+    count: int
+
+
 class CouponUpload(Struct, frozen=True):
     """A change of a pool, counted."""
 

@@ -54,6 +54,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "identity.merged": ("person_id", "partner_user_id", "merged_person_id", "merged_partner_user_id"),
     "person.deleted": ("erasure_id", "deleted_at"),
     "supplier.low_balance": ("reward_supplier_id", "reward_supplier_name", "balance", "message"),
+    "supplier.limit_passed": ("reward_supplier_id", "reward_supplier_name", "period", "limit", "message"),
     TEST: ("message",),
 }
 """What each type's payload holds besides `SHARED`; docs/reference/webhooks.md says what it means."""

@@ -18,7 +18,7 @@ from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends,
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
-from goodword.core.reward import Earning, Passed, Reward
+from goodword.core.reward import DAY_MS, Earning, Passed, Reward
 from goodword.storage.load_block import reference_for
 from goodword.storage.load_surroundings import load_surroundings
 
@@ -427,6 +427,7 @@ class Loading:
             )
             known.stock[name] = self._stock(name, count)
             known.free[name] = [(number, sealer.open_code(code)) for number, code in rows]
+        self._given()
         for name, codes in asked.pool_codes.items():
             hashes = self.store.coupon_hashes(self.account, {code.casefold() for code in codes})
             held = self.read(
@@ -437,6 +438,16 @@ class Loading:
                 name,
             )
             known.pool_codes[name] = {hashes[hash16]: (number, reward) for hash16, number, reward in held}
+
+    def _given(self) -> None:
+        """What suppliers with limits gave since the day began."""
+        for supplier in self.known.suppliers.values():
+            if supplier.limit_per_hour is not None or supplier.limit_per_day is not None:
+                rows = self.store.database.load(
+                    "SELECT hour, count FROM given WHERE account_id = ? AND supplier_id = ? AND hour >= ?",
+                    (self.account, supplier.id, self.now // DAY_MS * 24),
+                )
+                self.known.given[supplier.id] = dict(rows)
 
     def _stock(self, name: str, count: int) -> int:
         """How many coupons are free, counted no further than where the low-balance alert can be told."""

@@ -13,7 +13,7 @@ from goodword.core.decision import BlockListed, Counted, EndpointSaved, Erased, 
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.mailbox import normalize
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
-from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Posting, Reward, SupplierSaved, Transition
+from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Given, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
@@ -53,6 +53,8 @@ class ReferralSaving:
                 self.tallies.take(account, record)
             case CouponsAdded() | CouponMoved() | CouponUpload():
                 self._coupon(account, record)
+            case Given(supplier=supplier, hour=hour, count=count):
+                self._add("given", (account, supplier, hour), count)
             case Announcement() | Attempt() | Redelivered() | Health():
                 self.deliveries.take(account, record, arrival)
             case _:
@@ -281,6 +283,7 @@ _SUMS = {
     "credited": _sum("credited", "account_id advocate_id program day", "count"),
     "earned": _sum("earned", "account_id profile_id program name unit day", "count value"),
     "spent": _sum("spent", "account_id campaign_id unit day", "count value"),
+    "given": _sum("given", "account_id supplier_id hour", "count"),
     "balance": _sum("balance", "account_id profile_id unit", "amount"),
 }
 _ROWS = {

@@ -289,6 +289,34 @@ def test_coupons_go_out_in_turn_and_the_pool_says_when_it_is_low() -> None:
     assert shop.reward(empty.id).secret["code"] == "D"
 
 
+def test_a_supplier_that_gives_more_than_its_limits_says_so_once_an_hour_and_once_a_day() -> None:
+    shop = Shop()
+    shop.now = NOW // DAY_MS * DAY_MS  # midnight
+    shop.do(c.PutSupplier(1, Supplier("watched", "POINTS", limit_per_hour=2, limit_per_day=4)))
+    shop.do(c.PutSupplier(1, Supplier("hourly", "POINTS", limit_per_hour=1)))
+
+    def said(supplier: str = "watched") -> list[tuple[str, int]]:
+        found = (each for each in shop.said if each.event_type == "supplier.limit_passed")
+        return [(each.payload["period"], each.payload["limit"]) for each in found if each.payload["reward_supplier_id"] == supplier]
+
+    for expected in ([], [], [("hour", 2)], [("hour", 2)]):
+        shop.grant("watched")
+        assert said() == expected
+    shop.now += 3_600_000
+    for expected in ([("hour", 2), ("day", 4)], [("hour", 2), ("day", 4)], [("hour", 2), ("day", 4), ("hour", 2)]):
+        shop.grant("watched")
+        assert said() == expected
+    shop.now += 23 * 3_600_000
+    shop.grant("watched")
+    assert len(said()) == 3
+    ids = [each.event_id for each in shop.said if each.event_type == "supplier.limit_passed"]
+    assert len(set(ids)) == 3
+    shop.grant("hourly")
+    assert said("hourly") == []
+    shop.grant("hourly")
+    assert said("hourly") == [("hour", 1)]
+
+
 def test_when_a_group_used_up_what_was_loaded_the_next_goes_on() -> None:
     shop = Shop()
     shop.known.free["pool"], shop.known.stock["pool"] = [], 5

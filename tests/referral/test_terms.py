@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from goodword.core import command as c
 from goodword.core.account import Settings
 from goodword.core.campaign import Document, Mark, Version
+from goodword.core.delivery import Endpoint
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Share
 from goodword.core.reward import Supplier
@@ -431,6 +432,18 @@ def test_a_code_that_a_server_says_was_used_is_redeemed_once_and_a_browser_may_n
         assert list(rewards.causes_of(town.store, 1, [cause])) == [cause]
         town.say("track", event="canceled", userId="ben", properties={"partner_conversion_id": "o1"})
         assert town.live() == [("ben", 500, "REDEEMED")], "what was used is not taken back"
+
+
+def test_what_a_supplier_gave_is_counted_from_group_to_group_and_told_once() -> None:
+    with town_of() as town:
+        endpoint = Endpoint("e", "https://shop.example.com/hook", "whsec_" + "A" * 32, event_types=["supplier.limit_passed"])
+        town.engine.execute([c.PutEndpoint(1, endpoint), c.PutSupplier(1, Supplier("watched", "POINTS", limit_per_hour=2))])
+        ada = town.person("ada", "ada@mail.example")
+        give = c.GrantReward(1, ada, "Sue", "sorry", supplier="watched", value=100, unit="POINTS")
+        for count in (1, 2, 1):
+            town.engine.execute([give] * count)
+        assert town.store.database.read("SELECT count FROM given") == [(4,)]
+        assert town.store.database.read("SELECT event_type FROM delivery") == [("supplier.limit_passed",)]
 
 
 def test_a_supplier_that_knows_no_redeeming_is_not_told_of_it() -> None:

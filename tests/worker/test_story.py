@@ -38,7 +38,13 @@ def test_a_referral_is_told_and_every_payload_is_as_documented(house: House, rec
     page = {"url": f"https://shop.example/?gw={click}", "search": f"?gw={click}"}
     said: list[dict[str, Any]] = [
         {"type": "page", "anonymousId": "device-b", "context": {"page": page}},
-        {"type": "track", "event": "registration", "anonymousId": "device-b", "userId": "bob", "properties": {"email": "bob@example.com", "first_name": "Bob"}},
+        {
+            "type": "track",
+            "event": "registration",
+            "anonymousId": "device-b",
+            "userId": "bob",
+            "properties": {"email": "bob@example.com", "first_name": "Bob"},
+        },
         {
             "type": "track",
             "event": "conversion",
@@ -68,8 +74,12 @@ def test_a_referral_is_told_and_every_payload_is_as_documented(house: House, rec
     assert next(call for call in calls if call["event"] == "was_referred")["properties"]["advocate_user_id"] == "ada"
     bought = next(call for call in calls if call["event"] == "purchased")["properties"]
     assert bought == {
-        **{"email": "bob@example.com", "cart_value": "50.00", "currency": "USD", "partner_conversion_id": "order-1"},
-        **{"coupon_code": "SPRING", "funnel": "FRIEND"},
+        "email": "bob@example.com",
+        "cart_value": "50.00",
+        "currency": "USD",
+        "partner_conversion_id": "order-1",
+        "coupon_code": "SPRING",
+        "funnel": "FRIEND",
     }
     traits = [call["traits"] for got in receiver.at("/v1/batch") for call in got.json["batch"] if call["type"] == "identify"]
     assert {"email": "bob@example.com", "first_name": "Bob"} in traits
