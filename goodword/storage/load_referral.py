@@ -18,8 +18,9 @@ from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends,
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
-from goodword.core.reward import DAY_MS, Earning, Passed, Reward
+from goodword.core.reward import Earning, Passed, Reward
 from goodword.storage.load_block import reference_for
+from goodword.storage.load_pool import load_pools
 from goodword.storage.load_surroundings import load_surroundings
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     devices = {key for key in lookup.keys if key[0] == "a"}
     known.reference = reference_for(store, account, facts.profiles.values(), loading.emails, devices) or known.reference
     if friends or advocates or known.rewards or grants or judged or asked.pools or asked.pool_codes:
-        loading.pools(asked, grants + 2 * judged)
+        load_pools(loading, asked, grants + 2 * judged)
 
 
 def _load_announced(store: Store, account: int, commands: Sequence[c.Command], facts: Facts) -> None:
@@ -411,47 +412,3 @@ class Loading:
                 "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
             ):
                 self.known.spent.setdefault((campaign_id, unit), {})[day] = (count, value)
-
-    def pools(self, asked: ReferralLookup, new: int) -> None:
-        """Free coupons for what may be handed out in the group, and codes that uploads and removals name."""
-        known, database, sealer = self.known, self.store.database, self.store.sealer
-        names = {reward.supplier for document in known.programs.terms for reward in document.rewards}
-        names |= {reward.supplier for reward in known.rewards.values()} | asked.pools.keys()
-        likely = 16 + 2 * len(known.journeys) + len(known.rewards) + new
-        suppliers = [known.suppliers[name] for name in names if name in known.suppliers]
-        wanted = {each.id: likely + asked.pools.get(each.id, 0) for each in suppliers if each.type == "COUPON_POOL"}
-        for name, count in wanted.items():
-            rows = database.load(
-                "SELECT id, code FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL ORDER BY id LIMIT ?",
-                (self.account, name, count),
-            )
-            known.stock[name] = self._stock(name, count)
-            known.free[name] = [(number, sealer.open_code(code)) for number, code in rows]
-        self._given()
-        for name, codes in asked.pool_codes.items():
-            hashes = self.store.coupon_hashes(self.account, {code.casefold() for code in codes})
-            held = self.read(
-                "SELECT q.hash, q.id, q.reward_id FROM carray(?) k"
-                " CROSS JOIN coupon q ON q.account_id = ? AND q.supplier_id = ? AND q.hash = k.value",
-                hashes,
-                self.account,
-                name,
-            )
-            known.pool_codes[name] = {hashes[hash16]: (number, reward) for hash16, number, reward in held}
-
-    def _given(self) -> None:
-        """What suppliers with limits gave since the day began."""
-        for supplier in self.known.suppliers.values():
-            if supplier.limit_per_hour is not None or supplier.limit_per_day is not None:
-                rows = self.store.database.load(
-                    "SELECT hour, count FROM given WHERE account_id = ? AND supplier_id = ? AND hour >= ?",
-                    (self.account, supplier.id, self.now // DAY_MS * 24),
-                )
-                self.known.given[supplier.id] = dict(rows)
-
-    def _stock(self, name: str, count: int) -> int:
-        """How many coupons are free, counted no further than where the low-balance alert can be told."""
-        supplier = self.known.suppliers.get(name)
-        bound = count + 1 + (supplier.low_balance if supplier is not None else 0)
-        sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?)"
-        return int(next(iter(self.store.database.load(sql, (self.account, name, bound))))[0])
