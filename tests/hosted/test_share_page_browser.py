@@ -15,7 +15,8 @@ from tests.hosted.conftest import Brand
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-PHONE, DESKTOP = {"width": 360, "height": 640}, {"width": 1280, "height": 900}
+PHONE: Any = {"width": 360, "height": 640}
+DESKTOP: Any = {"width": 1280, "height": 900}
 PAGE_BYTES_MAX = 80 * 1024
 REQUESTS_MAX = 5
 Seen = list[str]
