@@ -210,17 +210,7 @@ class Intake:
     def refuse(self, rejection: Rejection, raw: bytes, key: Key, door: str) -> None:
         """Put a refused message into the message log: its reason and shape on disk, its text in memory only."""
         self.rejections[rejection.code] = self.rejections.get(rejection.code, 0) + 1
-        shape = shape_of(raw)
-        kind = shape.get("type", "")
-        command = c.Refuse(
-            key.account,
-            rejection.message_id,
-            kind if kind in TYPES else "",
-            rejection.code,
-            rejection.reason,
-            door,
-            msgspec.json.encode(shape).decode(),
-        )
+        command = refusal(key.account, rejection, raw, door)
 
         def keep(result: list[Outcome] | Exception) -> None:
             if not isinstance(result, Exception):
@@ -273,6 +263,14 @@ def _message_id_in(raw: bytes) -> str:
 def status_of(rejection: Rejection) -> int:
     """The HTTP status of a rejection at the destination door."""
     return {"unsupported_type": 501, "too_large": 413}.get(rejection.code, 400)
+
+
+def refusal(account: int, rejection: Rejection, raw: bytes, door: str) -> c.Refuse:
+    """A refused message as a command to remember it: why, and its shape."""
+    shape = shape_of(raw)
+    kind = shape.get("type", "")
+    said = msgspec.json.encode(shape).decode()
+    return c.Refuse(account, rejection.message_id, kind if kind in TYPES else "", rejection.code, rejection.reason, door, said)
 
 
 def shape_of(raw: bytes) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _parquet_writer() -> Any:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        fail("Parquet needs pyarrow. Install it with: pip install goodword[parquet]")
+        fail(f"Parquet needs pyarrow. Install it with: {sys.executable} -m pip install pyarrow")
     text, time, flag = pa.string(), pa.timestamp("ms", tz="UTC"), pa.bool_()
     types = {
         "arrival": pa.int64(), "event_id": text, "type": text, "name": text, "event_time": time, "received_at": time, "person_id": text,

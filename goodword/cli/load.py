@@ -12,13 +12,15 @@ from typing import IO, Annotated, Any, Literal
 import msgspec
 import typer
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from goodword.api.intake import refusal
 from goodword.cli import row as rows
 from goodword.cli.connection import AccountId, Data, Executor, engine_of, existing_account, fail, failing_clearly, folder, patiently
 from goodword.cli.progress import progress
 from goodword.cli.row import ImportRow
 from goodword.core.account import Account
-from goodword.core.command import Command, Erase, Receive
+from goodword.core.command import Command, Erase, Receive, Refuse
 from goodword.core.decision import Outcome
 from goodword.core.event import understand
 from goodword.core.message import Rejection, parse
@@ -27,7 +29,7 @@ from goodword.engine import wall_clock_ms
 
 GROUP = 500
 GROUP_BYTES = 4 * 1024 * 1024
-PROBLEMS_SHOWN = 1_000
+PROBLEMS_SHOWN = 1_000  # and put into the message log, which holds no more than ten times as many lines
 DOOR = "import"
 INTEGER_MAX = 2**63 - 1
 
@@ -116,8 +118,13 @@ class _ErrorLog:
         if self._file is not None:
             self._file.close()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many were shown as are."""
+        return self._shown >= PROBLEMS_SHOWN
+
     def say(self, number: str, code: str, reason: str) -> None:
-        if self._shown < PROBLEMS_SHOWN:
+        if not self.is_full:
             typer.echo(f"row {number}: {reason}", err=True)
         elif self._shown == PROBLEMS_SHOWN:
             typer.echo("Further bad rows are counted, and written to --errors, only.", err=True)
@@ -159,12 +166,12 @@ class _Loading:
 
     def _take(self, row: ImportRow) -> None:
         if row.problem:
-            self._reject(str(row.number), "unreadable", row.problem)
+            self._reject(str(row.number), Refuse(self.account.number, "", "", "unreadable", row.problem, DOOR))
         for place, raw in enumerate(row.raws, 1):
             number = str(row.number) if len(row.raws) == 1 else f"{row.number}.{place}"
             command = self._command(raw, number)
             if isinstance(command, Rejection):
-                self._reject(number, command.code, command.reason)
+                self._reject(number, refusal(self.account.number, command, raw, DOOR))
             else:
                 self._group.append(command)
                 self._bytes += len(raw)
@@ -184,9 +191,13 @@ class _Loading:
             return understood
         return Receive(self.account.number, understood, DOOR)
 
-    def _reject(self, number: str, code: str, reason: str) -> None:
-        self.state.counts["rejected"] = self.state.counts.get("rejected", 0) + 1
-        self.problems.say(number, code, reason)
+    def _reject(self, number: str, refused: Refuse) -> None:
+        """Say what is wrong with a row, here and in the message log."""
+        if self.problems.is_full:
+            self.state.counts["rejected"] = self.state.counts.get("rejected", 0) + 1
+        else:
+            self._group.append(replace(refused, reason=f"{refused.reason} (Row {number} of an import.)"))
+        self.problems.say(number, refused.code, refused.reason)
 
     def _flush(self) -> None:
         counts = self.state.counts

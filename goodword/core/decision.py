@@ -108,6 +108,13 @@ class Erased(Struct, frozen=True):
     is_suppressed: bool
 
 
+class Lifted(Struct, frozen=True):
+    """Identity keys whose suppression has ended: messages newer than `at` about them are taken again."""
+
+    keys: tuple[IdentityKey, ...]
+    at: Millis
+
+
 class KeysUsed(Struct, frozen=True):
     """When keys, by hash, were last used."""
 
@@ -174,6 +181,7 @@ Record = (
     | Membership
     | Receipt
     | Erased
+    | Lifted
     | Account
     | Key
     | KeysUsed

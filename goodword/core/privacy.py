@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from goodword.core.decision import Decision, Erased, Identity, Outcome, Record
+from goodword.core.decision import Decision, Erased, Identity, Lifted, Outcome, Record
 from goodword.core.delivery import Announcement, deleted_announced
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
@@ -65,4 +65,6 @@ def unsuppress(keys: tuple[IdentityKey, ...], facts: Facts, now: Millis) -> Deci
         if owner.profile_id is not None:
             profile = changed.get(owner.profile_id) or facts.profiles[owner.profile_id]
             changed[profile.id] = replace(profile, barriers={**profile.barriers, key: now})
+    if suppressed:
+        records.append(Lifted(tuple(suppressed), now))
     return Decision(Outcome("done", value=len(suppressed)), [*records, *changed.values()])

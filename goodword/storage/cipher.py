@@ -16,6 +16,7 @@ KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 SLOT_BYTES, RECORD_BYTES = 64, 40
 FORMAT_VERSION = 1
 NO_HASH = bytes(16)  # in the tombstone of a profile that had no look-up key
+LIFTED = (1 << 63) - 1  # the profile number of a tombstone that takes a suppression back
 
 _MAGIC, _JOURNAL_MAGIC, _LIVE, _GONE = b"GWKEYS\r\n", b"GWKJRNL1", b"LIVE", b"GONE"
 _HEADER = struct.Struct(">8sII16sQQ60s")  # magic, version, 0, then the fields of Header; a CRC32 follows
@@ -117,7 +118,9 @@ class Header(NamedTuple):
 
 
 class Tombstone(NamedTuple):
-    """A deleted look-up key. `profile_id`: 0 when nobody was known by it. `deleted_at`: epoch ms, the later counts."""
+    """A deleted look-up key. `profile_id`: 0 when nobody was known by it. `deleted_at`: epoch ms, the later counts.
+
+    With `LIFTED` for a profile it says that the key's suppression ended then; messages older than that stay dropped."""
 
     account_no: int
     hash16: bytes

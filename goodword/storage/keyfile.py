@@ -7,6 +7,7 @@ from pathlib import Path
 
 from goodword.storage.cipher import (
     KEY_BYTES,
+    LIFTED,
     NO_HASH,
     RECORD_BYTES,
     SLOT_BYTES,
@@ -72,7 +73,7 @@ def complete(profile_ids: Sequence[int], records: list[Tombstone]) -> list[Tombs
     """Tombstones of one destruction, checked, with one for every profile. Errors: ValueError."""
     if any(len(t.hash16) != 16 or t.deleted_at < 0 or not 0 <= t.account_no < 1 << 32 for t in records):
         raise ValueError("a tombstone has a 32-bit account number, a 16-byte hash and a time since 1970")
-    wanted, named = set(profile_ids), {t.profile_id for t in records} - {0}
+    wanted, named = set(profile_ids), {t.profile_id for t in records} - {0, LIFTED}
     if not named <= wanted:
         raise ValueError("a tombstone names a profile that is to be destroyed, or 0")
     if wanted - named:

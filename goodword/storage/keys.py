@@ -27,6 +27,7 @@ from typing import Self
 from goodword.storage import keyfile
 from goodword.storage.cipher import (
     KEY_BYTES,
+    LIFTED,
     NO_HASH,
     RECORD_BYTES,
     Header,
@@ -50,7 +51,7 @@ from goodword.storage.keyfile import (
 )
 
 __all__ = [
-    "NO_HASH", "InsecureMasterFile", "KeyStore", "KeyStoreBusy", "KeyStoreDamaged", "KeyStoreError", "KeyStoreMissing",
+    "LIFTED", "NO_HASH", "InsecureMasterFile", "KeyStore", "KeyStoreBusy", "KeyStoreDamaged", "KeyStoreError", "KeyStoreMissing",
     "KeyStoreReadOnly", "NewerKeyStore", "Tombstone", "WrongMasterKey", "parse_master",
 ]  # fmt: skip
 
@@ -152,7 +153,7 @@ class KeyStore:
     def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
         """Destroy keys for ever, and journal tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
 
-        A tombstone names one of `profile_ids`, or 0. A profile without one gets one with `NO_HASH` and the latest time.
+        A tombstone names one of `profile_ids`, 0 or `LIFTED`. A profile without one gets one with `NO_HASH` and the latest time.
         Again is harmless. Errors: ValueError and KeyStoreReadOnly (nothing was done); OSError: on a full disk nothing
         was done, else the store is closed, and opening it finishes what was begun."""
         self._need_writer()

@@ -17,6 +17,7 @@ from goodword.core.decision import (
     Erased,
     Identity,
     KeysUsed,
+    Lifted,
     Membership,
     Merged,
     Receipt,
@@ -25,7 +26,7 @@ from goodword.core.decision import (
 )
 from goodword.core.event import Event
 from goodword.core.profile import Profile
-from goodword.storage.keys import NO_HASH
+from goodword.storage.keys import LIFTED, NO_HASH
 from goodword.storage.rows import key_row
 from goodword.storage.save_console import ConsoleSaving
 from goodword.storage.save_referral import ReferralSaving
@@ -49,7 +50,7 @@ class Saving:
         self.memberships: dict[tuple[int, str, int], int | None] = {}
         self.others: dict[str, Rows] = defaultdict(list)
         self.tally: dict[tuple[int, int, int, str, str], list[int]] = {}
-        self.erased: list[tuple[int, Erased]] = []
+        self.erased: list[tuple[int, Erased | Lifted]] = []
         self.changes_accounts = False
         self.tombstones_applied: int | None = None
         self.referrals = ReferralSaving(store)
@@ -115,6 +116,8 @@ class Saving:
                 self.memberships[account, record.audience, record.profile_id] = record.since
             case Erased():
                 self._erased(account, record)
+            case Lifted():
+                self.erased.append((account, record))
             case Account():
                 self.changes_accounts = True
                 settings = msgspec.json.encode(record.settings).decode()
@@ -174,7 +177,7 @@ class Saving:
         for of, arrival in self.others.get("repeats", ()):
             self._mark_repeat(of, arrival)
         if self.erased:
-            self._destroy_keys()
+            self._journal()
 
     def _mark_repeat(self, of: int, arrival: int) -> None:
         """Two profiles with a registration each became one: the later event turns into a duplicate, in the log and the tally."""
@@ -207,12 +210,16 @@ class Saving:
         store.database.many("INSERT INTO profile VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc", rows)
         store.database.many("DELETE FROM profile WHERE id = ? AND account_id = ?", gone)
 
-    def _destroy_keys(self) -> None:
-        """Law 4. The key store's journal remembers each deletion, so that an older database is brought up to date from it."""
+    def _journal(self) -> None:
+        """Law 4: destroy keys. The key store's journal remembers each deletion, and each suppression that was lifted, in their order, so
+        that an older database is brought up to date from it."""
         store = self.store
         numbers: list[int] = []
         tombstones: list[tuple[int, bytes, int, int, bool]] = []
         for account, erased in self.erased:
+            if isinstance(erased, Lifted):
+                tombstones += [(account, store.sealer.hash(account, key), LIFTED, erased.at, False) for key in erased.keys]
+                continue
             numbers += erased.profile_ids
             at, suppressed = erased.at, erased.is_suppressed
             tombstones += [(account, store.sealer.hash(account, key), 0, at, suppressed) for key in erased.keys]

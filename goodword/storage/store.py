@@ -22,7 +22,7 @@ from goodword.core.quality import Reference
 from goodword.core.reward import Supplier
 from goodword.core.times import FOREVER
 from goodword.storage import dictionary, fold, schema
-from goodword.storage.keys import NO_HASH, KeyStore, KeyStoreMissing
+from goodword.storage.keys import LIFTED, NO_HASH, KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
@@ -159,11 +159,16 @@ class Store:
         )
 
     def apply_tombstones(self) -> int:
-        """Repeat the deletions that the key store remembers and this database, restored from a backup or cut off, does not.
+        """Repeat the deletions, and the ends of suppressions, that the key store remembers and this database, restored from a backup or
+        cut off, does not.
 
         Part of the caller's transaction, after which `tombstones_applied` is what this returns."""
         database = self.database
         for account, hash16, number, at, suppressed in self.keys.journal(self.tombstones_applied):
+            if number == LIFTED:
+                lifted = "UPDATE identity SET barrier_at = ? WHERE account_id = ? AND key = ? AND barrier_at = ?"
+                database.write(lifted, (at, account, hash16, FOREVER))
+                continue
             if number:
                 database.write("DELETE FROM profile WHERE id = ?", (number,))
                 database.write("DELETE FROM membership WHERE account_id = ? AND profile_id = ?", (account, number))

@@ -1,24 +1,32 @@
-"""The command line as a person runs it: `python -m goodword` in a process of its own, with and without a running server."""
+"""The command line as a person runs it, with and without a running server.
+
+Most of it runs in the tests' own process, which spares a second each time; what is about processes runs in one of its own.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from goodword.api.auth import hash_secret
+from goodword.cli.app import make
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey
 from goodword.engine import Engine
 from goodword.storage.store import Store
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+TIMEOUT_S = 120
 SECRET = "gw_a_test"
 ORDER = {"partner_conversion_id": "c1", "cart_value": 5}
 MESSAGES: list[dict[str, Any]] = [
@@ -32,13 +40,52 @@ MESSAGES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def run(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line; by default it must succeed."""
-    command = [sys.executable, "-m", "goodword", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+@dataclass
+class Done:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object, check: bool = True, said: str | None = None) -> Done:
+    """Run the command line in this process; by default it must succeed."""
+    words = [str(each) for each in arguments]
+    result = CliRunner().invoke(make(words[:1]), words, input=said)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert not check or result.exit_code == 0, result.stderr
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def run_apart(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m goodword` in a process of its own; by default it must succeed."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=TIMEOUT_S, env={**os.environ, **environment})
     assert not check or done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of `python -m goodword`."""
+    return [sys.executable, "-m", "goodword", *map(str, arguments)]
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on. It is killed at the end of the block, whatever happens there, and after TIMEOUT_S, so that nobody waits
+    for ever for a line that does not come."""
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    timer = threading.Timer(TIMEOUT_S, process.kill)
+    timer.start()
+    try:
+        yield process
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 class Server:
@@ -46,8 +93,9 @@ class Server:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        command = [sys.executable, "-m", "goodword", "serve", "--data", str(data), "--port", "0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command("serve", "--data", data, "--port", 0), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self.process.stdout is not None
         said = self.process.stdout.readline().split()
         if not said:

@@ -1,11 +1,9 @@
 """backup, restore and verify as commands, beside a server under load."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.cli.conftest import Server, run
+from tests.cli.conftest import Server, run, running
 
 
 def test_backup_while_an_import_runs_then_restore(server: Server, tmp_path: Path) -> None:
@@ -13,8 +11,7 @@ def test_backup_while_an_import_runs_then_restore(server: Server, tmp_path: Path
     with file.open("w") as out:
         for n in range(20_000):
             out.write(json.dumps({"type": "track", "event": "Viewed", "userId": f"u-{n % 2000}", "messageId": f"load-{n}"}) + "\n")
-    command = [sys.executable, "-m", "goodword", "import", str(file), "--data", str(server.data)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as importing:
+    with running("import", file, "--data", server.data) as importing:
         run("backup", tmp_path / "old.db", "--keys", tmp_path / "keys", "--data", server.data)
         run("verify", "--data", server.data)
         assert importing.wait(timeout=60) == 0

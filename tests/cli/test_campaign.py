@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from goodword.cli.app import cli
-from tests.cli.conftest import Server
-from tests.cli.conftest import run as run_apart
-
-
-@dataclass
-class Done:
-    """What a command came to."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: object, check: bool = True, said: str | None = None) -> Done:
-    """Run the command line in this process, which spares a second each time; by default it must succeed."""
-    result = CliRunner().invoke(cli, [str(each) for each in arguments], input=said)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert not check or result.exit_code == 0, result.stderr
-    return Done(result.exit_code, result.stdout, result.stderr)
-
+from tests.cli.conftest import Server, run, run_apart
 
 PAGE = "share.destination=https://shop.example/"
 

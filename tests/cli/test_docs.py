@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from goodword.cli.app import cli
+from goodword.cli.app import make
 from goodword.config import SETTINGS
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -28,7 +28,7 @@ def commands() -> Iterator[tuple[str, list[str], list[str]]]:
         arguments = [each.metavar or each.name.upper() for each in parameters if isinstance(each, TyperArgument)]
         yield name, [option for option in options if option not in COMMON], arguments
 
-    return walk("goodword", typer.main.get_command(cli))
+    return walk("goodword", typer.main.get_command(make()))
 
 
 def sections() -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,25 +9,29 @@ from typing import Any
 import pytest
 
 from goodword.cli import row as rows
-from tests.cli.conftest import Server, run, write_lines
+from tests.cli.conftest import Server, run, running, write_lines
 
 
 def events(data: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run("export", "events", "-o", "-", "--all-messages", "--data", data).stdout.splitlines()]
 
 
+def log(data: Path) -> list[dict[str, Any]]:
+    """The refused messages in the message log."""
+    return [json.loads(line) for line in run("messages", "--verdict", "rejected", "--json", "--data", data).stdout.splitlines()]
+
+
 def test_a_killed_import_goes_on_and_doubles_nothing(data: Path, tmp_path: Path) -> None:
-    count = 60_000
+    count = 24_000
     file = tmp_path / "big.jsonl"
     with file.open("w") as out:
         for i in range(count):
             out.write(json.dumps({"type": "track", "event": "Viewed", "userId": f"u-{i % 500}", "properties": {"n": i}}) + "\n")
             if i == 10_000:
                 out.write("nonsense\n")
-    command = [sys.executable, "-m", "goodword", "import", str(file), "--data", str(data), "--errors", str(tmp_path / "errors")]
     kills = 0
-    for rows_before_kill in (3_000, 25_000):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as importing:
+    for rows_before_kill in (2_000, 12_000):
+        with running("import", file, "--data", data, "--errors", tmp_path / "errors") as importing:
             deadline = time.monotonic() + 60
             while importing.poll() is None and time.monotonic() < deadline:
                 states = list((data / "imports").glob("*.json")) if (data / "imports").exists() else []
@@ -63,11 +65,19 @@ def test_json_lines_batches_and_bad_rows(data: Path, tmp_path: Path) -> None:
     )
     server = Server(data)
     done = run("import", file, "--data", data, "--errors", tmp_path / "errors")
+    told = [(line["door"], line["reason"], line.get("shape")) for line in log(data)]
     server.stop()
     assert "7 rows: 4 stored, 0 duplicate, 0 dropped, 3 rejected." in done.stderr
     errors = [json.loads(line) for line in (tmp_path / "errors").read_text().splitlines()]
     assert [(error["row"], error["code"]) for error in errors] == [("2.2", "missing_event"), ("5", "missing_id"), ("7", "invalid_json")]
     assert "secret" not in done.stderr
+    assert [door for door, _, _ in told] == ["import"] * 3
+    assert told[0][1] == "The body is not valid JSON. (Row 7 of an import.)"  # the newest
+    assert told[2] == (
+        "import", "A track message needs an event name in `event`. (Row 2.2 of an import.)",
+        {"type": "track", "userId": "text", "context": "object"},
+    )  # fmt: skip
+    assert "secret" not in str(told)
     stored = events(data)
     assert [row["type"] for row in stored] == ["identify", "track", "page", "identify"]
     assert stored[0]["event_time"] == "2025-01-02T03:04:05.000Z"  # its own time, whatever sentAt says
@@ -104,6 +114,7 @@ def test_csv_by_a_map(data: Path, tmp_path: Path) -> None:
     assert "row 3: The message names nobody" in done.stderr
     assert "row 4: The timestamp is unreadable." in done.stderr
     assert "row 5: The row has 8 cells; the header has 7." in done.stderr
+    assert next(line["reason"] for line in log(data)) == "The row has 8 cells; the header has 7. (Row 5 of an import.)"
     first, second = events(data)
     assert (first["value"], first["event_time"]) == ("12.50", "2025-03-01T00:00:00.000Z")
     assert second["event_time"] == "2025-03-01T00:00:00.000Z"

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from goodword.core.account import Settings
-from goodword.core.command import Command, Erase, Receive
+from goodword.core.command import Command, Erase, Receive, Unsuppress
 from goodword.core.event import Understood, understand
 from goodword.core.message import Message, parse
 from goodword.core.profile import IdentityKey
@@ -24,9 +24,9 @@ from goodword.storage.verify import verify
 NOW = 1_750_000_000_000
 
 
-def message(number: int, user: str) -> Command:
+def message(number: int, user: str, at: int = NOW) -> Command:
     raw = f'{{"type":"identify","messageId":"m{number}","userId":"{user}","traits":{{"email":"{user}@example.com"}}}}'.encode()
-    read = parse(raw, received_at=NOW, fallback_id="")
+    read = parse(raw, received_at=at, fallback_id="")
     assert isinstance(read, Message)
     understood = understand(read, Settings())
     assert isinstance(understood, Understood)
@@ -100,6 +100,28 @@ def test_who_was_deleted_since_stays_deleted_though_the_backup_is_old(folder: Pa
         assert b"u-1@" not in (folder / DATABASE_FILE).read_bytes()
     with Store(folder, readonly=True) as store:
         assert verify(store) == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["lifted", "lifted and suppressed anew"])
+def test_a_suppression_that_was_lifted_since_stays_lifted_though_the_backup_is_old(folder: Path, tmp_path: Path, again: bool) -> None:
+    key, keys = IdentityKey("uu-7"), (IdentityKey("uu-7"), IdentityKey("eu-7@example.com"))
+    with Store(folder) as store:
+        engine = Engine(store, lambda: NOW + 10)
+        copy_database(folder, tmp_path / "unsuppressed.db", silent)
+        engine.execute([Erase(1, (key,), erasure_id="e", suppress=True)])
+        copy_database(folder, tmp_path / "suppressed.db", silent)
+        (lifted,) = engine.execute([Unsuppress(1, keys)])
+        assert lifted.value == 2
+        if again:
+            engine.execute([Erase(1, (key,), erasure_id="f", suppress=True)])
+        assert list(verify(store)) == []
+    for backup in ("unsuppressed.db", "suppressed.db"):
+        restore(tmp_path / backup, folder, folder, silent, force=True)
+        with Store(folder) as store:
+            outcomes = Engine(store, lambda: NOW + 10).execute([message(1_007, "u-7")])  # from before the deletion
+            outcomes += Engine(store, lambda: NOW + 20).execute([message(1_008, "u-7", at=NOW + 20)])
+            assert [outcome.verdict for outcome in outcomes] == ["dropped", "dropped" if again else "stored"]
+            assert list(verify(store)) == []
 
 
 def test_the_log_of_what_was_there_is_not_replayed_into_what_is_restored(folder: Path, tmp_path: Path) -> None:
