@@ -205,7 +205,7 @@ def test_messages_are_shown_newest_first_with_their_verdict(server: Server) -> N
 
 
 def test_messages_follows_the_log(server: Server) -> None:
-    with running("messages", "--follow", "--json", "--last", 1, "--data", server.data) as following:
+    with running("messages", "--follow", "--json", "--raw", "--last", 1, "--data", server.data) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["message"]["messageId"] == MESSAGES[-1]["messageId"]
         server.ask("POST", "/segment", {"type": "track", "event": "Followed", "userId": "u-1"})
