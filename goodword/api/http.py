@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Protocol
 
 import msgspec
@@ -181,3 +181,15 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers) -> None
     """Send a whole answer."""
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_in_parts(send: Send, parts: Iterator[bytes], headers: Headers) -> None:
+    """Send a file part by part, each made when the one before it has gone; between two the loop does other work. An error in the first
+    part is the caller's to answer; one in a later part cuts the answer off, so that nobody takes it for whole."""
+    part = next(parts, b"")
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while part:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)
+        part = next((more for more in parts if more), b"")
+    await send({"type": "http.response.body", "body": b""})

@@ -24,6 +24,7 @@ COMMANDS = {
     "coupon": "coupon:cli",
     "messages": "message:show_messages",
     "stats": "stats:stats",
+    "report": "report:report",
     "simulate": "simulate:simulate",
     "why": "why:why",
     "review": "review:cli",

@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 
-from goodword.api.http import JSON, Receive, Refusal, Scope, Send, answer, encode, read_body, read_head
+from goodword.api.http import JSON, Receive, Refusal, Scope, Send, answer, answer_in_parts, encode, read_body, read_head
 from goodword.api.intake import Intake
 from goodword.api.link import origin_of
 from goodword.api.server import (
@@ -24,6 +24,7 @@ from goodword.api.server import (
     parameter,
     person,
     relationship,
+    report,
     review,
     reward,
     reward_history,
@@ -36,7 +37,7 @@ from goodword.api.server import (
     webhook,
     why,
 )
-from goodword.api.server.call import Call, Endpoint, find_key
+from goodword.api.server.call import Call, Download, Endpoint, find_key
 from goodword.api.server.errors import ServerRefusal, body_of, headers_of, places_of
 
 ENDPOINTS = [
@@ -60,6 +61,7 @@ ENDPOINTS = [
     *supplier.ENDPOINTS,
     *erasure.ENDPOINTS,
     *webhook.ENDPOINTS,
+    *report.ENDPOINTS,
 ]
 OPERATIONS = [each.operation for each in ENDPOINTS]
 PREFIXES = ("/v2/", "/v3/", "/v4/", "/v5/", "/v6/")
@@ -83,7 +85,11 @@ class _Served:
         body = await read_body(request, receive, endpoint.body_bytes_max) if endpoint.operation.body is not None else b""
         origin = origin_of(request.scheme, request.headers, self.intake.edge.is_proxied(request.peer))
         said = await endpoint.handler(Call(self.intake, key, scope["path_params"], query, body, origin))
-        await answer(send, 200, encode(said), [JSON, NO_STORE])
+        if isinstance(said, Download):
+            named = (b"content-disposition", b'attachment; filename="%s"' % said.name.encode())
+            await answer_in_parts(send, said.parts, [(b"content-type", said.media.encode()), named, NO_STORE])
+        else:
+            await answer(send, 200, encode(said), [JSON, NO_STORE])
 
 
 def routes(intake: Intake) -> list[Route]:

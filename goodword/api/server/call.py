@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeVar
 
@@ -180,6 +180,14 @@ def _cookie(request: Request) -> str:
     except CookieError:
         return ""
     return next((cookies[name].value for name in COOKIES if name in cookies and cookies[name].value), "")
+
+
+class Download(Struct):
+    """An answer that is a file. Its parts are made while it is sent; between two of them others are served."""
+
+    media: str
+    name: str
+    parts: Iterator[bytes]
 
 
 Handler = Callable[[Call], Awaitable[Any]]
