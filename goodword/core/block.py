@@ -26,6 +26,7 @@ INSTALLATION = 0
 AGENT_CHARS_MIN, AGENT_CHARS_MAX = 4, 300
 NOTE_CHARS_MAX = 500
 _PREFIX_MIN = {4: 8, 6: 16}
+_LIKE_AN_ADDRESS = re.compile(r"[0-9./]*[./][0-9./]*|[0-9a-f:./]*:[0-9a-f:./]*:[0-9a-f:./]*", re.ASCII | re.IGNORECASE)
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
 
 
@@ -78,6 +79,8 @@ def kind_of(text: str) -> ListType:
         return "NORMALIZED_EMAIL"
     with suppress(ValueError):
         ip_network(text, strict=False)
+        return "CIDR"
+    if _LIKE_AN_ADDRESS.fullmatch(text):
         return "CIDR"
     return "EMAIL_DOMAIN" if " " not in text and "/" not in text and _read_domain(text) is not None else "USER_AGENT"
 

@@ -164,6 +164,10 @@ class Campaign(Struct, frozen=True):
         mark = self.mark_at(at)
         return mark.version if mark is not None else 0
 
+    def gives_at(self, at: Millis) -> bool:
+        """Whether it gives rewards to anybody at a time. Stopped is final: not even what waits is given (domain 3.1)."""
+        return self.state_at(at) not in ("STOPPED", "ARCHIVED")
+
     def coming(self, now: Millis) -> tuple[Mark, ...]:
         """What the schedule still holds."""
         return tuple(mark for mark in self.history if mark.is_scheduled and mark.at > now)

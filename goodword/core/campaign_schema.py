@@ -124,7 +124,7 @@ def _fit(value: Any, said: Mapping[str, Any], path: str, problems: list[Problem]
         problems.append(Problem(path, "has no value", f"Write {_wanted(options)}, or leave the line out."))
     elif named is not None:
         if not isinstance(value, str) or value not in named["enum"]:
-            problems.append(Problem(path, f"must be one of {', '.join(named['enum'])}", nearest(str(value), named["enum"])))
+            problems.append(Problem(path, f"must be one of {', '.join(named['enum'])}", _closest(str(value), named["enum"])))
     elif kind == "object" and "object" in kinds:
         chosen = next(each for each in options if each.get("type") == "object")
         return _fit_object(value, chosen, path, problems)
@@ -214,6 +214,12 @@ def nearest(name: str, names: Mapping[str, Any] | Sequence[str]) -> str:
     if close:
         return f"Did you mean `{close[0]}`?"
     return f"There {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}." if names else "Leave it out."
+
+
+def _closest(value: str, values: Sequence[str]) -> str:
+    """The fix for a word that is not among those just named."""
+    close = get_close_matches(value, list(values), 1, 0.6)
+    return f"Did you mean `{close[0]}`?" if close else "Write one of these."
 
 
 def place(path: str) -> Place | Problem:

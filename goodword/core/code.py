@@ -30,6 +30,7 @@ _OFFENSIVE_ALONE = frozenset(
     " wanker whore".split()
 )
 """Offensive by themselves only: names have them in them (Nazir, Yoshitaka)."""
+_DIGITS = "0123456789"
 _READ_AS = str.maketrans("0134578", "oieastb")
 _LEGAL = re.compile(r"[A-Za-z0-9_-]*").fullmatch
 _LEGAL_CODE = re.compile(rf"[A-Za-z0-9_-]{{{CODE_CHARS_MIN},{CODE_CHARS_MAX}}}").fullmatch
@@ -52,12 +53,13 @@ def check(code: str) -> Outcome | None:
 
 
 def has_reserved_word(code: str) -> bool:
-    """Whether a code has a reserved or an offensive word in it, digits also read as the letters they stand for."""
+    """Whether a code has a reserved or an offensive word in it, numbered or not, digits also read as the letters they stand for."""
     folded = code.casefold()
     for read in (folded, folded.translate(_READ_AS)):
         words = re.split("[-_]", read)
         whole = "".join(words)
-        if not (RESERVED | _OFFENSIVE_ALONE).isdisjoint((*words, whole)) or any(word in whole for word in _OFFENSIVE):
+        bare = [word.strip(_DIGITS) for word in (*words, whole)]
+        if not (RESERVED | _OFFENSIVE_ALONE).isdisjoint((*words, whole, *bare)) or any(word in whole for word in _OFFENSIVE):
             return True
     return False
 

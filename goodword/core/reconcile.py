@@ -13,7 +13,7 @@ from goodword.core.decision import Record
 from goodword.core.fulfilment import advance, withdraw
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Journey
-from goodword.core.reward import Passed, Reward, RewardTerms
+from goodword.core.reward import LEDGER, Passed, Reward, RewardTerms
 from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
 from goodword.core.times import Millis
 from goodword.core.verdict import Docket, Verdict, is_on
@@ -29,17 +29,34 @@ def reconcile(docket: Docket) -> None:
     mine = [each for each in held if not each.nth and each.cause]
     mine.sort(key=lambda reward: reward.id)
     kept: set[int] = set()
+    doubted: set[int] = set()
     for verdict in docket.verdicts:
         for terms in verdict.document.rewards:
             if terms.rules.nth is None and not terms.rules.milestones:
-                _promise(docket, terms, verdict, mine, kept)
+                _promise(docket, terms, verdict, mine, kept, doubted)
     for reward in mine:
-        if reward.id not in kept and not reward.is_gone:
+        if reward.id in kept or reward.is_gone:
+            continue
+        if reward.id in doubted:
+            _hold(docket, reward)
+        else:
             _withdraw(docket, reward, "what earned it no longer counts")
 
 
-def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int]) -> None:
-    """One reward of the campaign for one step."""
+def _hold(docket: Docket, reward: Reward) -> None:
+    """The event waits for a person, and nothing is earned by it until then, in whatever order its story became known. What was not given
+    yet waits along, what the ledger has comes back. A coupon that was handed out, or what the brand's own system gave, may be used: it
+    stays until a person decides."""
+    supplier = docket.known.suppliers.get(reward.supplier)
+    if reward.state == "EARNED":
+        if reward.waiting != "review":
+            docket.add(replace(reward, waiting="review", due_at=None, updated_at=docket.now))
+    elif reward.state == "FAILED" or (supplier is not None and supplier.type in LEDGER):
+        _withdraw(docket, reward, "what earned it waits for a person to look at it")
+
+
+def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int], doubted: set[int]) -> None:
+    """One reward of the campaign for one step. `doubted` are rewards that are there although their event waits for a person."""
     if not is_on(terms, verdict.kind, verdict.step.name) or verdict.quality != "HIGH":
         return
     recipient = verdict.advocate if terms.to == "advocate" else docket.friend
@@ -48,12 +65,18 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
     same = [each for each in mine if _is_same(docket, each, terms, verdict)]
     live = [each for each in same if not each.is_gone]
     if verdict.review == "open" and not verdict.wait_until:
-        _hold(docket, live, kept)
+        doubted.update(each.id for each in live)
         return
     if any(each.id in kept for each in live) or any(each.is_gone and each.is_final for each in same):
         kept.update(each.id for each in live[:1] if not any(other.id in kept for other in live))
         return
     existing = live[0] if live else None
+    if not verdict.campaign.gives_at(docket.now):
+        if existing is None:
+            verdict.notes.append(Passed(f"reward:{terms.name}:campaign_gives", "FAIL", "the campaign was stopped since"))
+        else:
+            kept.add(existing.id)
+        return
     worth = value_of(terms, verdict.amount, verdict.step.currency)
     results = _rules_of(docket, terms, verdict, recipient, existing)
     if worth is None:
@@ -70,14 +93,6 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
     else:
         kept.add(existing.id)
         _bring_up_to_date(docket, existing, terms, verdict, worth)
-
-
-def _hold(docket: Docket, live: list[Reward], kept: set[int]) -> None:
-    """The event waits for a person: what was earned before stays, and is not handed out until then."""
-    for reward in live[:1]:
-        kept.add(reward.id)
-        if reward.state == "EARNED" and reward.waiting == "pending":
-            docket.add(replace(reward, waiting="review", due_at=None, updated_at=docket.now))
 
 
 def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: Profile, existing: Reward | None) -> tuple[Passed, ...]:
@@ -246,7 +261,7 @@ def _bonus(docket: Docket, terms: RewardTerms, verdict: Verdict, advocate: Profi
         if not reward.is_gone or reward.is_final
     }
     worth = value_of(terms, verdict.amount, verdict.step.currency)
-    if verdict.counts and worth is not None:
+    if verdict.counts and worth is not None and verdict.campaign.gives_at(docket.now):
         for number in sorted(wanted - held.keys()):
             results = _rules_of(docket, terms, verdict, advocate, None)
             failed = [each for each in results if each.result == "FAIL"]

@@ -6,7 +6,6 @@ missing, which does not fail. The words name nobody.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,6 +15,7 @@ from msgspec import Struct, field
 
 from goodword.core.campaign import Document
 from goodword.core.money import exponent
+from goodword.core.pattern import finds
 from goodword.core.profile import Profile
 from goodword.core.referral import Journey, Step, StepKind
 from goodword.core.reward import DAY_MS, Check, Done, Earning, Limit, Passed, RewardTerms, digits, read_value, rounded
@@ -24,7 +24,6 @@ from goodword.core.times import Millis
 
 STICKY = frozenset(("once_per_person", "limit", "annual_value", "budget"))
 """Rules that count what others did or what was given before: their first verdict stands."""
-PATTERN_CHARS_MAX = 500
 TEXT_CHARS_MAX = 2_000
 CURRENCY_CHARS = 3
 _MISSING = object()
@@ -284,10 +283,10 @@ def _compare(check: Check, text: str) -> bool:
             number, bound = _number(text), _number(wanted)
             return number is not None and bound is not None and (number >= bound if way == "at_least" else number <= bound)
         case _:
-            try:
-                is_true = re.search(wanted[:PATTERN_CHARS_MAX], text) is not None
-            except re.error:
+            found = finds(wanted, text)
+            if found is None:
                 return False
+            is_true = found
     return is_true != is_negated
 
 

@@ -9,6 +9,7 @@ from goodword.core import campaign_value as bound
 from goodword.core.campaign import Listens
 from goodword.core.campaign_schema import Problem, nearest
 from goodword.core.campaign_value import Problems
+from goodword.core.pattern import is_pattern
 from goodword.core.reward import Check, Done, RewardRules, RewardTerms
 from goodword.core.rule.action import as_done
 
@@ -68,11 +69,9 @@ def _comparison(path: str, said: Check) -> Problems:
     if said.is_ in ("contains", "not_contains", "matches", "not_matches") and not said.value:
         yield Problem(f"{path}.value", f"is missing: `{said.is_}` compares with it", "Write it.")
     yield from bound.short_text(f"{path}.value", said.value, 200)
-    if said.is_ in ("matches", "not_matches") and len(said.value) <= 200:
-        try:
-            re.compile(said.value)
-        except (re.error, OverflowError, RecursionError):
-            yield Problem(f"{path}.value", "is no regular expression", "Mend it, or compare with `contains`.")
+    if said.is_ in ("matches", "not_matches") and len(said.value) <= 200 and not is_pattern(said.value):
+        fix = "Mend it (the syntax is RE2's, which looks neither ahead nor back), or compare with `contains`."
+        yield Problem(f"{path}.value", "is no regular expression", fix)
 
 
 def _done(path: str, reward: RewardTerms, heard: set[str], own: Sequence[str], events: Listens) -> Problems:

@@ -90,7 +90,7 @@ def test_a_good_document_has_no_problems() -> None:
         ({**GOOD, "quality": None}, "quality", "has no value", "or leave the line out."),
         (put("share.utm.x", 5), "share.utm.x", "must be text, not a whole number", "Put it in quotes."),
         (put("rewards[0].to", "freind"), "rewards[0].to", "must be one of advocate, friend, participant", "Did you mean `friend`?"),
-        (put("rewards[0].to", 7), "rewards[0].to", "must be one of", "There are"),
+        (put("rewards[0].to", 7), "rewards[0].to", "must be one of", "Write one of these"),
         (put("rewards[0].to", None), "rewards[0].to", "has no value", "Write one of"),
         (put("rewards[0].value.amount", True), "rewards[0].value.amount", "must be text or a number, not true or false", "quotes"),
         (put("rewards[0].rules.email", "yes"), "rewards[0].rules.email", "must be true or false, not text", "Write true or false here."),

@@ -43,7 +43,7 @@ def _review(command: c.Review, profile: Profile, facts: Facts, now: Millis, fres
         return _refused("review_not_found", "No event of this kind was judged in this campaign.")
     if standing.decision == command.decision:
         return Decision(Outcome("done", profile_id=profile.id, value=UNCHANGED))
-    if campaign.state_at(now) in ("STOPPED", "ARCHIVED"):
+    if not campaign.gives_at(now):
         return _refused("campaign_stopped", "The campaign is stopped, and nothing can be decided in it any more.")
     decided = replace(standing, decision=command.decision, by=command.by.strip(), note=command.note.strip(), decided_at=now)
     assert step is not None  # or it has no standing

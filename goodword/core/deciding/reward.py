@@ -246,12 +246,16 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
         return withdraw(reward, facts, now, fresh, 0, "The recipient was deleted.", is_final=True)
     if reward.expires_at is not None and reward.expires_at <= now:
         return _expire(moving)
-    if reward.state == "EARNED" and reward.waiting == "pending" and reward.due_at is not None and reward.due_at <= now:
+    is_due = reward.state == "EARNED" and (reward.due_at <= now if reward.due_at is not None else not reward.waiting)
+    campaign = facts.referrals.campaigns.get(reward.campaign)
+    if (is_due or reward.state == "FAILED") and campaign is not None and not campaign.gives_at(now):
+        return withdraw(reward, facts, now, fresh, 0, "The campaign was stopped before it was given.", is_final=True)
+    if is_due and reward.waiting == "pending":
         judged = _judge_again(reward, facts, now, fresh)
         is_settled = any(isinstance(each, Reward) and each.id == reward.id for each in judged)
         return judged if is_settled else [*judged, *_release(moving)]
-    if reward.state == "EARNED" and reward.waiting != "review" and (reward.due_at is None or reward.due_at <= now):
-        return _release(moving) if reward.due_at is not None or not reward.waiting else []
+    if is_due:
+        return _release(moving)
     if reward.state == "FAILED" and _can_be_tried(moving):
         moving.move("EARNED", "It can be fulfilled now.")
         moving.fulfil()
@@ -354,9 +358,8 @@ def _promised(command: c.GrantReward, facts: Facts, now: Millis) -> tuple[Suppli
         campaign = known.campaigns.get(command.campaign)
         if campaign is None:
             return _refused("campaign_not_found", "There is no campaign with this id.")
-        state = campaign.state_at(now)
-        if state in ("STOPPED", "ARCHIVED"):
-            return _refused("campaign_stopped", f"The campaign is {state}; it gives no more rewards.")
+        if not campaign.gives_at(now):
+            return _refused("campaign_stopped", f"The campaign is {campaign.state_at(now)}; it gives no more rewards.")
         version = campaign.version_at(now) or campaign.latest
         program = campaign.program
         terms = next((each for each in campaign.documents[version].rewards if each.name == command.name), None)

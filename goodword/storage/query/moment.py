@@ -64,9 +64,11 @@ class People(Struct, frozen=True):
         """Words for a person that give away no more than support needs."""
         if number is None:
             return "nobody"
-        if number == self.subject.id or number in self.subject.sources:
-            return "they themselves"
-        return label(self.others.get(number))
+        return "they themselves" if self.is_subject(number) else label(self.others.get(number))
+
+    def is_subject(self, number: int | None) -> bool:
+        """Whether a number means whom the story is about."""
+        return number == self.subject.id or number in self.subject.sources
 
     def number(self, number: int | None) -> str | None:
         """The number a person goes by today."""
@@ -177,7 +179,8 @@ def attribution_moment(judgement: Judgement, step: Step, touch: Touch | None, ot
     before = ""
     if judgement.touch_at is not None:
         before = " on it" if touch is not None and touch.step == step.message_id else f" {span(step.at - judgement.touch_at)} before"
-    why = f"The {what} was credited to {people.label(judgement.advocate_id)} {where}, because {REASONS[judgement.reason]}{before}."
+    to = "themselves" if people.is_subject(judgement.advocate_id) else people.label(judgement.advocate_id)
+    why = f"The {what} was credited to {to} {where}, because {REASONS[judgement.reason]}{before}."
     said = "".join(f" {_upper(each['who'])} had sent them too, and was not credited: {each['why']}." for each in others)
     return Moment(at, "attribution", why + said, data)
 
