@@ -6,6 +6,7 @@ Reading takes the server scope, changing the admin scope. Errors carry `code` an
 from __future__ import annotations
 
 import asyncio
+import zoneinfo
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, get_args
 
@@ -168,15 +169,18 @@ async def get_settings(call: Call) -> Settings:
 
 async def put_settings(call: Call) -> Settings:
     """`PUT /admin/settings`: replaces them; names of events are kept in lower case."""
-    settings = _checked(_read(call.body, Settings))
+    settings = checked(_read(call.body, Settings))
     await call.ask(c.Configure(call.key.account, settings))
     return call.settings
 
 
-def _checked(settings: Settings) -> Settings:
+def checked(settings: Settings) -> Settings:
+    """Settings that can be kept, tidied. Errors: Refusal 400, which says what cannot."""
     currency = read_currency(settings.currency)
     if currency is None:
         raise Refusal(400, "invalid_settings", "currency must be an ISO 4217 code such as USD.")
+    if settings.time_zone and settings.time_zone not in zoneinfo.available_timezones():
+        raise Refusal(400, "invalid_settings", "time_zone must be an IANA name such as Europe/Berlin, or empty.")
     if not all(clean_name(sent) and clean_name(mapped.to) for sent, mapped in settings.events.items()):
         raise Refusal(400, "invalid_settings", "Each event needs a name as sent and a name it becomes.")
     bare = msgspec.structs.replace(settings, currency=currency, events={})
@@ -195,7 +199,7 @@ async def preview(call: Call) -> dict[str, Any]:
     if not 1 <= said.last <= LAST_MAX:
         raise Refusal(400, "invalid_body", f"last must be from 1 to {LAST_MAX}.")
     settings = previews.drafted(said.settings or call.settings, mappings)
-    return previews.as_json(previews.preview(call.intake.store, call.key.account, _checked(settings), said.last))
+    return previews.as_json(previews.preview(call.intake.store, call.key.account, checked(settings), said.last))
 
 
 def _key(key: Key, secret: str = "") -> KeyAnswer:

@@ -60,6 +60,8 @@ class Application:
                 await self.pages(scope, receive, send)
         except HTTPException as unrouted:
             code, said = UNROUTED.get(unrouted.status_code, ("refused", unrouted.detail))
+            if scope["method"] == "POST":
+                self.intake.turn_away(path, unrouted.status_code, said)
             named = [(name.lower().encode(), value.encode()) for name, value in (unrouted.headers or {}).items()]
             await answer(send, unrouted.status_code, encode({"code": code, "message": said}), [JSON, *named])
         except Exception as error:

@@ -65,9 +65,10 @@ class Destination:
         commands = [intake.command(raw, key, settings, DOOR, now=now, takes_bare_delete=True) for raw in raws]
         intake.take(commands, raws, key, DOOR, then(reply, _said_of_all))
 
-    def answer(self, request: Request, found: bytes | Refusal) -> Answer:  # noqa: ARG002
+    def answer(self, request: Request, found: bytes | Refusal) -> Answer:
         """An answer as Segment reads it."""
         if isinstance(found, Refusal):
+            self.intake.turn_away(request.path, found.status, found.message)
             return Answer(found.status, encode({"code": found.code, "message": found.message}), [JSON, *found.headers])
         return Answer(200, found, _JSON)
 

@@ -28,6 +28,8 @@ from goodword.storage.store import Store
 
 RETRY_AFTER = (b"retry-after", b"1")
 REFUSED_TEXTS_MAX = 1_000
+TURNED_AWAY_MAX = 20
+PATH_CHARS_MAX = 60
 REFUSED_BYTES_MAX = 4_096
 FIELDS = frozenset(
     (
@@ -58,6 +60,16 @@ class Result(msgspec.Struct):
     index: int = 0
 
 
+class TurnedAway(msgspec.Struct, frozen=True):
+    """A request that no account's log knows of: when it came, where to, and why it was refused. Kept in memory, for whoever is setting
+    a source up; nothing of what it carried is."""
+
+    at: int
+    path: str
+    status: int
+    why: str
+
+
 class Intake:
     """Takes messages for one installation."""
 
@@ -68,6 +80,7 @@ class Intake:
         self.rejections: dict[str, int] = {}
         self.visits: dict[str, int] = {}
         self.edge = Edge.of_settings(self.store)
+        self.turned_away: deque[TurnedAway] = deque(maxlen=TURNED_AWAY_MAX)
         self._texts: dict[int, deque[tuple[int, bytes]]] = {}
         engine.on_erased.append(self.forget)
 
@@ -225,6 +238,10 @@ class Intake:
     def text_of(self, account: int, arrival: int) -> bytes | None:
         """The text of a refused message, while this process remembers it."""
         return next((text for number, text in self._texts.get(account, ()) if number == arrival), None)
+
+    def turn_away(self, path: str, status: int, why: str) -> None:
+        """Remember a whole request that was refused before any message of it was read."""
+        self.turned_away.append(TurnedAway(self.engine.clock(), path[:PATH_CHARS_MAX], status, why))
 
     def forget(self, account: int, keys: Sequence[IdentityKey]) -> None:
         """Drop the remembered texts that name any of these ids."""

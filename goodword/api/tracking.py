@@ -99,6 +99,7 @@ class Tracking:
             return Answer(200, b"", preflight(request.headers))
         cors = _ANY_ORIGIN if b"origin" not in request.headers else [JSON, *corrected(request.headers)]
         if isinstance(found, Refusal):
+            self.intake.turn_away(request.path, found.status, found.message)
             said = encode({"success": False, "code": found.code, "message": found.message})
             return Answer(found.status, said, [*cors, *found.headers])
         return Answer(200, found, cors)

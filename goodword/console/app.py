@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from goodword.api.http import Refusal, read_body
 from goodword.api.intake import Intake
-from goodword.console import entrance, you
+from goodword.api.server.errors import places_of
+from goodword.console import audit, entrance, key, mapping, message, settings, start, user, you
 from goodword.console import session as sessions
 from goodword.console.asset import PATH as ASSETS_PATH
 from goodword.console.asset import Assets
@@ -23,7 +25,7 @@ from goodword.console.navigation import Entry
 from goodword.console.page import ROOT, Page, PageRefused, PageRoute, Pages
 from goodword.console.template import Templates
 
-FEATURES = (you, entrance)
+FEATURES = (message, start, settings, mapping, key, user, audit, you, entrance)
 """Each has ROUTES and, where it stands in the navigation, ENTRIES."""
 
 HEADERS = {
@@ -45,10 +47,14 @@ TITLES = {
     404: "There is nothing here",
     409: "That did not work",
     413: "That is too large",
+    500: "Something went wrong here",
     503: "Not at the moment",
 }
 OUT_OF_DATE = "It was open for too long, or you signed in again since. Go back, reload it, and try again."
+FAILED = "It has been logged. Nothing was changed, unless the page says so; try again."
 NOT_FOUND = "The address may be mistyped, or what stood here is gone."
+
+log = structlog.get_logger()
 
 
 def entries() -> tuple[Entry, ...]:
@@ -95,6 +101,9 @@ def _served(pages: Pages, each: PageRoute) -> Callable[[Request], Awaitable[Resp
             response = _refused(page, refused)
         except Refusal as refusal:
             response = _refused(page, PageRefused(refusal.status, refusal.message))
+        except Exception as error:
+            log.error("page_failed", path=each.path, error=type(error).__name__, at=places_of(error))
+            response = _refused(page, PageRefused(500, FAILED))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

@@ -19,6 +19,7 @@ from goodword.core.console import SignInLink, User
 from goodword.core.profile import read_email
 from goodword.core.times import Millis
 from goodword.storage.query import console as query
+from goodword.storage.query import message as log
 
 HALF = "goodword_half"
 HALF_LIVES_MS = 5 * 60_000
@@ -190,8 +191,10 @@ def _local(next: str) -> str:
 
 
 async def home(page: Page) -> Response:
-    """`GET /`: the first page that the viewer may open."""
+    """`GET /`: the first page that the viewer may open; the start, as long as there is neither a message nor a campaign."""
     viewer = page.viewer
+    if viewer.may("marketer") and page.account not in page.store.programs and not log.messages(page.store, page.account, 1):
+        return page.redirect("/start")
     first = next((entry for entry in page.pages.entries if viewer.may(entry.role)), None)
     return page.redirect(first.path if first is not None else "/you")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl
+
+Choice = TypeVar("Choice", bound=str)
 
 CHARS_MAX = 200
 FIELDS_MAX = 5_000
@@ -58,13 +61,13 @@ class Form:
         """A field's text with its lines, as a document is written."""
         return self.value(name).replace("\r\n", "\n").replace("\0", "")
 
-    def choice(self, name: str, choices: Iterable[str]) -> str:
+    def choice(self, name: str, choices: Iterable[Choice]) -> Choice:
         """One of several values. Anything else is wrong."""
         value, known = self.value(name), tuple(choices)
-        if value not in known:
+        found = next((choice for choice in known if choice == value), None)
+        if found is None:
             self.wrong(name, "Choose one of these.")
-            return known[0]
-        return value
+        return known[0] if found is None else found
 
     def wrong(self, name: str, sentence: str) -> None:
         """Say what is wrong with a field, and how to mend it. The first thing said stands."""

@@ -73,13 +73,15 @@ PRESETS: dict[str, dict[str, EventMapping]] = {
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case."""
+    """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case; `time_zone` is what the
+    console shows times in (IANA), "" for each viewer's own."""
 
     unmapped_traits: Literal["store", "ignore"] = "store"
     default_scope: ParameterScope = "PUBLIC"
     stores_pages: bool = False
     currency: str = "USD"
     events: dict[str, EventMapping] = field(default_factory=dict)
+    time_zone: str = ""
 
 
 DEFAULT_EVENTS = {REGISTRATION: EventMapping(REGISTRATION), CONVERSION: EventMapping(CONVERSION)}

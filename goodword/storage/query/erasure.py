@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from goodword.core.profile import IdentityKey
 from goodword.core.times import Millis, write_time
 from goodword.storage.store import Store
 
@@ -36,3 +37,10 @@ def as_json(erasure: Erasure) -> dict[str, Any]:
         "keys": erasure.keys,
         "suppressed": erasure.is_suppressed,
     }
+
+
+def barrier(store: Store, account: int, key: IdentityKey) -> Millis:
+    """Up to when messages about a key are dropped: 0 for none, FOREVER (`core/times.py`) where it is suppressed."""
+    sql = "SELECT barrier_at FROM identity WHERE account_id = ? AND key = ?"
+    rows = store.database.read(sql, (account, store.sealer.hash(account, key)))
+    return rows[0][0] if rows else 0

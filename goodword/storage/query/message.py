@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from goodword.core.account import Settings
-from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_NAMES, UNKEYED, VALUE_REFUSED, understand
+from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_CODES, TYPE_NAMES, UNKEYED, VALUE_REFUSED, understand
 from goodword.core.message import Rejection, parse
 from goodword.core.money import write_money
 from goodword.core.times import Millis, write_time
@@ -22,6 +22,8 @@ from goodword.storage.store import Store
 
 LIMIT_MAX = 10_000
 BATCH = 500
+DAY_MS = 24 * 3_600_000
+NAMED_DAYS = 30
 LogVerdict = Literal["stored", "duplicate", "dropped", "rejected"]
 COLUMNS = "arrival, hash, profile_id, type, name, at, received_at, flags, duplicate_of, amount, currency, body"
 
@@ -53,24 +55,48 @@ class LoggedMessage(Struct):
 
 
 def messages(
-    store: Store, account: int, limit: int, *, before: int | None = None, after: int | None = None, verdict: LogVerdict | None = None
+    store: Store,
+    account: int,
+    limit: int,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    verdict: LogVerdict | None = None,
+    type: str | None = None,
+    name: str | None = None,
+    within: int | None = None,
 ) -> list[LoggedMessage]:
-    """At most `limit` lines (LIMIT_MAX), newest first: the newest before an arrival, or the oldest after one (to follow the log)."""
+    """At most `limit` lines (LIMIT_MAX), newest first: the newest before an arrival, or the oldest after one (to follow the log).
+
+    With a `type` of message, or a `name` as stored, only those. There is no index for it: `within` bounds how many places of the log are
+    looked at."""
     limit = max(0, min(limit, LIMIT_MAX))
     where, order = ("arrival < ?", "DESC") if after is None else ("arrival > ?", "ASC")
-    bound = (1 << 62 if before is None else before) if after is None else after
+    newest = 1 << 62 if within is None else store.last_arrival + 1
+    bound = (newest if before is None else before) if after is None else after
+    values: list[Any] = [account, bound]
+    if within is not None:
+        where += " AND arrival >= ?" if after is None else " AND arrival <= ?"
+        values.append(bound - within if after is None else bound + within)
     found: list[LoggedMessage] = []
     if verdict in (None, "stored", "duplicate"):
         narrowed = {"stored": " AND duplicate_of IS NULL", "duplicate": " AND duplicate_of IS NOT NULL"}.get(verdict or "", "")
+        asked: list[Any] = []
+        if type is not None:
+            narrowed, asked = narrowed + " AND type = ?", [*asked, TYPE_CODES.get(type, 0)]
+        if name is not None:
+            narrowed, asked = narrowed + " AND name = ?", [*asked, name]
         sql = f"SELECT {COLUMNS} FROM event WHERE account_id = ? AND {where}{narrowed} ORDER BY arrival {order} LIMIT ?"
-        found += opened(store, account, store.database.read(sql, (account, bound, limit)))
-    if verdict != "stored":
-        narrowed, values = (" AND verdict = ?", (verdict,)) if verdict else ("", ())
+        found += opened(store, account, store.database.read(sql, (*values, *asked, limit)))
+    if verdict != "stored" and name is None:
+        narrowed, asked = (" AND verdict = ?", [verdict]) if verdict else ("", [])
+        if type is not None:
+            narrowed, asked = narrowed + " AND type = ?", [*asked, type]
         sql = (
             "SELECT arrival, received_at, verdict, type, reason, door, refers, shape FROM receipt"
             f" WHERE account_id = ? AND {where}{narrowed} ORDER BY arrival {order} LIMIT ?"
         )
-        found += _receipts(store, account, store.database.read(sql, (account, bound, *values, limit)))
+        found += _receipts(store, account, store.database.read(sql, (*values, *asked, limit)))
     found.sort(key=lambda line: line.arrival, reverse=after is None)
     found = found[:limit]
     return found if after is None else found[::-1]
@@ -120,6 +146,16 @@ def event_ids(store: Store, account: int, arrivals: Iterable[int]) -> dict[int, 
         )
         found.update((arrival, hash16.hex()) for arrival, hash16 in rows)
     return found
+
+
+def event_names(store: Store, account: int, now: Millis, limit: int = 50) -> list[str]:
+    """The names of an account's events of the last NAMED_DAYS, the most frequent first."""
+    rows = store.database.read(
+        "SELECT name, sum(count) FROM tally WHERE account_id = ? AND day >= ? AND type = ? AND name <> ''"
+        " GROUP BY name ORDER BY sum(count) DESC, name LIMIT ?",
+        (account, now // DAY_MS - NAMED_DAYS, TYPE_CODES["track"], limit),
+    )
+    return [name for name, _ in rows]
 
 
 def as_json(line: LoggedMessage, *, raw: bool = True) -> dict[str, Any]:
