@@ -56,35 +56,37 @@ class Facts(Struct):
         for record in records:
             if type(record) is Event:
                 self.seen[record.message_id] = record
-                continue
-            if type(record) in REFERRAL_RECORDS:
+            elif type(record) is Profile:
+                self.profiles[record.id] = record
+            elif type(record) is Identity:
+                self.owners[record.key] = Owner(record.profile_id, record.barrier_at)
+            elif type(record) in REFERRAL_RECORDS:
                 self.referrals.lay(record)
-                continue
-            match record:
-                case Profile():
-                    self.profiles[record.id] = record
-                case Identity():
-                    self.owners[record.key] = Owner(record.profile_id, record.barrier_at)
-                case Claim():
-                    self.claims[record.key] = EventRef(
-                        record.arrival, record.profile_id, message_id=record.message_id, at=record.at, amount=record.amount
-                    )
-                case Merged():
-                    self.merged[record.source] = record.target
-                    self.profiles.pop(record.source, None)
-                case Audience():
-                    self.audiences.add(record.name)
-                case Account():
-                    self.accounts = {**self.accounts, record.id: record}
-                case User():
-                    self.users[record.id] = record
-                case SignInLink():
-                    self.links[record.hash] = record
-                case Erased():
-                    for number in record.profile_ids:
-                        self.profiles.pop(number, None)
-                case _:
-                    self.referrals.lay(record)
+            else:
+                self._lay_other(record)
+
+    def _lay_other(self, record: Record) -> None:
+        match record:
+            case Claim():
+                self.claims[record.key] = EventRef(
+                    record.arrival, record.profile_id, message_id=record.message_id, at=record.at, amount=record.amount
+                )
+            case Merged():
+                self.merged[record.source] = record.target
+                self.profiles.pop(record.source, None)
+            case Audience():
+                self.audiences.add(record.name)
+            case Account():
+                self.accounts = {**self.accounts, record.id: record}
+            case User():
+                self.users[record.id] = record
+            case SignInLink():
+                self.links[record.hash] = record
+            case Erased():
+                for number in record.profile_ids:
+                    self.profiles.pop(number, None)
+            case _:
+                self.referrals.lay(record)
 
 
 def ask(command: c.Command, lookup: Lookup) -> None:
@@ -270,5 +272,9 @@ _NOBODY: frozenset[ProfileId] = frozenset()
 
 
 def _owning(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None]) -> frozenset[ProfileId]:
-    found = (owners.get(key) for key in keys)
-    return frozenset(owner.profile_id for owner in found if owner is not None and owner.profile_id is not None)
+    found = set()
+    for key in keys:
+        owner = owners.get(key)
+        if owner is not None and owner.profile_id is not None:
+            found.add(owner.profile_id)
+    return frozenset(found)

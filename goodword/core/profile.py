@@ -24,6 +24,7 @@ PARAMETERS_MAX = 2_000
 CHANGES_MAX = 100
 EMAIL_CHARS_MAX = 256
 PARAMETER_NAME_CHARS_MAX = 500
+_ORDER = {"u": 0, "e": 1, "a": 2}
 
 
 class Parameter(Struct, frozen=True, array_like=True, gc=False):
@@ -126,7 +127,7 @@ def read_email(value: object) -> str | None:
         return None
     email = value.strip().lower()
     name, at, domain = email.partition("@")
-    if not (at and name and domain) or "@" in domain or len(email) > EMAIL_CHARS_MAX or is_junk(email) or any(c.isspace() for c in email):
+    if not (at and name and domain) or "@" in domain or len(email) > EMAIL_CHARS_MAX or is_junk(email) or len(email.split()) > 1:
         return None
     return email
 
@@ -146,10 +147,8 @@ def keys_of(user_id: str | None, email: str | None, anonymous_id: str | None) ->
 def is_barred(keys: tuple[IdentityKey, ...], owners: dict[IdentityKey, Owner | None], at: Millis) -> str | None:
     """Why a message of this time about these keys must be dropped, or None. A device counts only where no person is named."""
     for key in keys:
-        if key[0] == "a" and key != keys[0]:
-            continue
         owner = owners.get(key)
-        if owner is not None and owner.barrier_at >= at:
+        if owner is not None and owner.barrier_at >= at and (key[0] != "a" or key == keys[0]):
             return "suppressed user" if owner.barrier_at >= FOREVER else "older than the deletion of its user"
     return None
 
@@ -231,12 +230,11 @@ def _move_device(found: Identified, key: IdentityKey, owner: Profile, barrier_at
 
 def with_key(profile: Profile, key: IdentityKey, now: Millis, barrier_at: Millis = 0) -> Profile:
     """The profile with a further key, in its place among them; `barrier_at` is the key's own."""
-    order = "uea".index(key[0])
-    keys = list(profile.keys)
-    place = next((i for i, k in enumerate(keys) if "uea".index(k[0]) > order), len(keys))
-    keys.insert(place, key)
+    keys = (*profile.keys, key)
+    if profile.keys and _ORDER[profile.keys[-1][0]] > _ORDER[key[0]]:
+        keys = tuple(sorted(keys, key=lambda each: _ORDER[each[0]]))
     barriers = {**profile.barriers, key: barrier_at} if barrier_at else profile.barriers
-    changed = replace(profile, keys=tuple(keys), barriers=barriers, version=profile.version + 1)
+    changed = replace(profile, keys=keys, barriers=barriers, version=profile.version + 1)
     if key[0] == "a" or not profile.keys:
         return changed
     return _changed(changed, Change("user_id_added" if key[0] == "u" else "email_added", now, key))
@@ -267,7 +265,7 @@ def merge(target: Profile, source: Profile) -> Profile:
         if mine is None or (member.at, member.tie) > (mine.at, mine.tie):
             audiences[name] = member
     # of each kind the target's own come first: the first is the one that is shown
-    keys = sorted(dict.fromkeys((*target.keys, *source.keys)), key=lambda key: "uea".index(key[0]))
+    keys = sorted(dict.fromkeys((*target.keys, *source.keys)), key=lambda key: _ORDER[key[0]])
     registrations = [r for r in (target.registration, source.registration) if r is not None]
     blocks = [b for b in (target.block, source.block) if b is not None]
     return replace(

@@ -11,7 +11,7 @@ Millis = int
 FOREVER: Millis = 1 << 62
 EARLIEST: Millis = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLI = timedelta(milliseconds=1)
+_DAY_MS = 24 * 3600 * 1000
 _GO_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?")
 
 
@@ -30,7 +30,8 @@ def read_time(value: object) -> Millis | None:
             at = loose
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
-        millis = (at - _EPOCH) // _MILLI
+        since = at - _EPOCH
+        millis = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
         return millis if millis >= EARLIEST else None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e14:
         return int(value) if value > 1e11 else int(value * 1000)

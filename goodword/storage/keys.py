@@ -139,9 +139,7 @@ class KeyStore:
             with self._mutex:
                 key = self._wrap.open_slot(profile_id, keyfile.read_slot(self._fd, profile_id))
                 if key is not None:
-                    if len(self._cache) >= CACHE_MAX:
-                        self._cache.clear()
-                    self._cache[profile_id] = key
+                    self._remember({profile_id: key})
                 return key
         except Unreadable:
             return self._key_for_certain(profile_id)
@@ -387,7 +385,8 @@ class KeyStore:
     def _allocate(self) -> None:
         self._need_writer()
         first, size = self._next, self._chunk
-        slots = b"".join([self._wrap.slot(n, os.urandom(KEY_BYTES)) for n in range(first, first + size)])
+        keys = {number: os.urandom(KEY_BYTES) for number in range(first, first + size)}
+        slots = b"".join([self._wrap.slot(number, key) for number, key in keys.items()])
         header = self._header._replace(allocated=first + size - 1)
         with self._locked(fcntl.LOCK_EX):  # what an error leaves past the high-water mark, the next try overwrites
             keyfile.write_at(self._fd, slots, keyfile.offset_of(first))
@@ -395,3 +394,10 @@ class KeyStore:
             _write_header(self._fd, header)
             os.fsync(self._fd)
         self._header, self._chunk = header, min(size * 2, CHUNK_MAX)
+        self._remember(keys)  # each is needed as soon as its number is used
+
+    def _remember(self, keys: dict[int, bytes]) -> None:
+        for number, key in keys.items():
+            if len(self._cache) >= CACHE_MAX:
+                self._cache.clear()
+            self._cache[number] = key

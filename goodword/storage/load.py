@@ -30,7 +30,7 @@ def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Fac
 def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], now: int) -> Facts:
     facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
     if lookup.message_ids:
-        hashes = store.message_hashes(account, lookup.message_ids)
+        hashes = store.sealer.hashes(account, "m", lookup.message_ids)
         found = store.messages.find(list(hashes))
         for hash16, arrival in found.items():
             facts.seen[hashes[hash16]] = _event_ref(store, arrival, hash16)
@@ -66,7 +66,7 @@ def _event_ref(store: Store, arrival: int, hash16: bytes) -> EventRef:
 
 
 def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> None:
-    hashes = {store.sealer.hash(account, claim): claim for claim in claims}
+    hashes = store.sealer.hashes(account, "", claims)
     rows = store.database.load(
         "SELECT c.key, c.arrival, e.profile_id, e.hash, e.at, e.amount FROM carray(?) k"
         " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value LEFT JOIN event e ON e.arrival = c.arrival",
@@ -80,8 +80,7 @@ def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Fact
     """Owners of identity keys. While a destruction of keys waits to be repeated here, the destroyed profiles own nothing."""
     if not keys:
         return
-    digest = store.sealer.hash
-    hashes = {digest(account, key): key for key in keys}
+    hashes = store.sealer.hashes(account, "", keys)
     rows = store.database.load(
         "SELECT i.key, i.profile_id, i.barrier_at FROM carray(?) k CROSS JOIN identity i ON i.account_id = ? AND i.key = k.value",
         (store.database.blobs(sorted(hashes)), account),

@@ -28,7 +28,7 @@ def load_pools(loading: Loading, asked: ReferralLookup, new: int) -> None:
         known.free[name] = [(number, sealer.open_code(code)) for number, code in rows]
     _given(loading)
     for name, codes in asked.pool_codes.items():
-        hashes = loading.store.coupon_hashes(loading.account, {code.casefold() for code in codes})
+        hashes = loading.by_hash("q", {code.casefold() for code in codes})
         held = loading.read(
             "SELECT q.hash, q.id, q.reward_id FROM carray(?) k"
             " CROSS JOIN coupon q ON q.account_id = ? AND q.supplier_id = ? AND q.hash = k.value",

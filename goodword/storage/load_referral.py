@@ -130,8 +130,8 @@ class Loading:
         self.now = self.known.now
 
     def by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
-        digest = self.store.sealer.hash
-        return {digest(self.account, kind + text): text for text in texts}
+        """Texts by the hashes they are stored under."""
+        return self.store.sealer.hashes(self.account, kind, texts)
 
     def read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[tuple[Any, ...]]:
         """Rows joined with a list of keys: the list is `k.value`, its place the first `?`."""

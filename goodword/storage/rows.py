@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,9 +17,12 @@ from goodword.storage.keys import KeyStore
 
 NONCES_AHEAD = 1024
 
+Text = TypeVar("Text", bound=str)
+
 _encode_profile = msgspec.json.Encoder().encode
 _decode_profile = msgspec.json.Decoder(Profile).decode
 _decode_any = msgspec.json.Decoder().decode
+_NO_HASHES: dict[str, bytes] = {}
 
 
 class Sealer:
@@ -26,7 +30,9 @@ class Sealer:
 
     def __init__(self, keys: KeyStore) -> None:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
-        self._hash_of: dict[int, blake2b] = {}
+        self._begun: dict[int, blake2b] = {}
+        self.group_hashes: dict[int, dict[str, bytes]] = {}
+        """By account, what `hashes` found for the group of commands being decided."""
         self.account_secret = blake2b(b"account secrets", key=keys.pepper, digest_size=32).digest()
         self.page_secret = blake2b(b"share pages", key=keys.pepper, digest_size=32).digest()
         self.bodies = Bodies()
@@ -35,13 +41,31 @@ class Sealer:
 
     def hash(self, account: int, text: str) -> bytes:
         """The 16 bytes that stand for a look-up text (a key, a claim, a message id with its kind letter) of one account."""
-        begun = self._hash_of.get(account)
-        if begun is None:
-            begun = self._hash_of[account] = self._hash.copy()
-            begun.update(b"%d:" % account)
-        hashed = begun.copy()
+        hashed = (self._begun.get(account) or self._begin(account)).copy()
         hashed.update(text.encode())
         return hashed.digest()
+
+    def _begin(self, account: int) -> blake2b:
+        begun = self._begun[account] = self._hash.copy()
+        begun.update(b"%d:" % account)
+        return begun
+
+    def hashes(self, account: int, kind: str, texts: Iterable[Text]) -> dict[bytes, Text]:
+        """Texts by the hashes they are stored under, each with its kind letter put before it; remembered until the next group begins."""
+        begin = (self._begun.get(account) or self._begin(account)).copy
+        remembered = self.group_hashes.setdefault(account, {})
+        found = {}
+        for text in texts:
+            hashed = begin()
+            whole = kind + text
+            hashed.update(whole.encode())
+            remembered[whole] = hash16 = hashed.digest()
+            found[hash16] = text
+        return found
+
+    def hash_again(self, account: int, text: str) -> bytes:
+        """The hash of a text that the group's look-ups have probably asked for."""
+        return self.group_hashes.get(account, _NO_HASHES).get(text) or self.hash(account, text)
 
     def _nonce(self) -> bytes:
         used = self._used

@@ -43,7 +43,6 @@ class Saving:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.events: list[tuple[int, Event, bytes]] = []
         self.rows: Rows = []
         self.profiles: dict[int, tuple[int, Profile | None]] = {}
         self.identities: dict[tuple[int, bytes], tuple[int | None, int]] = {}
@@ -61,16 +60,26 @@ class Saving:
         for record in records:
             if type(record) is Event:
                 self._event(account, record)
+            elif type(record) is Profile:
+                self.profiles[record.id] = (account, record)
+            elif type(record) is Identity:
+                self.identities[account, self.store.sealer.hash_again(account, record.key)] = (record.profile_id, record.barrier_at)
+            elif type(record) in REFERRAL_RECORDS:
+                self.referrals.take(account, record, arrival)
             else:
-                self._other(account, record, arrival)
+                self._other(account, record)
+
+    def last_logged(self) -> int:
+        """The highest place in the log that one of the rows takes; they come in order. 0: none does."""
+        receipts = self.others.get("receipt")
+        return max(self.rows[-1][0] if self.rows else 0, receipts[-1][1] if receipts else 0)
 
     def _event(self, account: int, event: Event) -> None:
         store = self.store
-        hash16 = store.hash_of_message(account, event.message_id)
+        hash16 = store.sealer.hash_again(account, "m" + event.message_id)
         key = store.keys.key(event.profile_id)
         if key is None:
             raise LookupError(f"profile {event.profile_id} has no key")
-        self.events.append((account, event, hash16))
         self.rows.append((
             event.arrival, account, hash16, event.profile_id, event.type, event.name, event.at, event.received_at, event.flags,
             event.duplicate_of, event.amount, event.currency, store.sealer.seal_body(key, event.body),
@@ -85,21 +94,14 @@ class Saving:
         else:
             counts[1] += 1
 
-    def _other(self, account: int, record: Record, arrival: int) -> None:
-        if type(record) in REFERRAL_RECORDS:
-            self.referrals.take(account, record, arrival)
-            return
+    def _other(self, account: int, record: Record) -> None:
         if type(record) in CONSOLE_RECORDS:
             self.console.take(record)
             return
         store = self.store
         match record:
-            case Profile():
-                self.profiles[record.id] = (account, record)
-            case Identity():
-                self.identities[account, store.sealer.hash(account, record.key)] = (record.profile_id, record.barrier_at)
             case Claim():
-                self.others["claim"].append((account, store.sealer.hash(account, record.key), record.arrival))
+                self.others["claim"].append((account, store.sealer.hash_again(account, record.key), record.arrival))
             case Receipt(refers=refers):
                 self.others["receipt"].append((
                     account, record.arrival, record.received_at, record.verdict, record.type, record.reason, record.door,

@@ -144,9 +144,9 @@ class ReferralSaving:
         store = self.store
         match record:
             case CouponsAdded():
-                hashed, sealed = store.hash_of_coupon, store.sealer.seal_code
+                hashed, sealed = store.sealer.hash_again, store.sealer.seal_code
                 self.rows["coupon"].extend(
-                    (account, number, record.supplier, record.upload_id, None, hashed(account, code.casefold()), sealed(code))
+                    (account, number, record.supplier, record.upload_id, None, hashed(account, "q" + code.casefold()), sealed(code))
                     for number, code in enumerate(record.codes, record.first)
                 )
             case CouponMoved(is_removed=True):

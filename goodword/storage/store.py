@@ -92,8 +92,6 @@ class Store:
     def _prepare(self) -> None:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
-        self._memo: dict[tuple[int, str], bytes] = {}
-        self._coupons: dict[tuple[int, str], bytes] = {}
         self.accounts: dict[int, Account] = {}
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
@@ -211,33 +209,6 @@ class Store:
         self.keys_by_id = {key.id: key for key in keys}
         self.keys_by_hash = {key.hash: key for key in keys}
 
-    def message_hashes(self, account: int, message_ids: Sequence[str]) -> dict[bytes, str]:
-        """Message ids by the hash they are stored under; remembered until the group is saved."""
-        digest, memo = self.sealer.hash, self._memo
-        hashes = {}
-        for message_id in message_ids:
-            hash16 = digest(account, "m" + message_id)
-            memo[account, message_id] = hash16
-            hashes[hash16] = message_id
-        return hashes
-
-    def hash_of_message(self, account: int, message_id: str) -> bytes:
-        """The hash a message id is stored under, which is also its event's id."""
-        return self._memo.get((account, message_id)) or self.sealer.hash(account, "m" + message_id)
-
-    def coupon_hashes(self, account: int, codes: Iterable[str]) -> dict[bytes, str]:
-        """Coupon codes, casefolded, by the hash they are stored under; remembered until the group is saved."""
-        digest, memo = self.sealer.hash, self._coupons
-        hashes = {}
-        for code in codes:
-            memo[account, code] = hash16 = digest(account, "q" + code)
-            hashes[hash16] = code
-        return hashes
-
-    def hash_of_coupon(self, account: int, code: str) -> bytes:
-        """The hash that a coupon's code, casefolded, is stored under."""
-        return self._coupons.get((account, code)) or self.sealer.hash(account, "q" + code)
-
     def refreshed(self, rows: Iterable[Row]) -> list[Row]:
         """Rows that were read, once a readonly store knows of every key handed out before, and destroyed, by then."""
         read = list(rows)
@@ -256,8 +227,7 @@ class Store:
 
     def load(self, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
         """What a group of commands needs to know, which is decided `now`."""
-        self._memo.clear()  # what a group that failed left behind goes too
-        self._coupons.clear()
+        self.sealer.group_hashes.clear()  # what a group that failed left behind goes too
         return load(self, commands, now)
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
@@ -268,7 +238,7 @@ class Store:
             saving.take(account, records, arrival)
         database = self.database
         last = decisions[-1][2]
-        logged = max([self.last_arrival, *(row[0] for row in saving.rows), *(row[1] for row in saving.others.get("receipt", ()))])
+        logged = max(self.last_arrival, saving.last_logged())
         try:
             database.begin()
             self.messages.fold(self.last_arrival, now)
@@ -288,9 +258,9 @@ class Store:
         self.messages.committed()
         self.people.committed()
         add_message, add_link = self.messages.add, self.people.add
-        for account, event, hash16 in saving.events:
-            add_message(hash16, event.arrival, account)
-            add_link(event.profile_id, event.arrival, account)
+        for arrival, account, hash16, profile_id, *_ in saving.rows:
+            add_message(hash16, arrival, account)
+            add_link(profile_id, arrival, account)
         if saving.changes_accounts:
             self.load_accounts()
         if saving.referrals.changes_programs:
