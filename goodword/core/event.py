@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goodword.core import account as accounts
 from goodword.core.account import CONVERSION, REGISTRATION, EventMapping, ParameterScope, Settings
@@ -235,7 +236,7 @@ def _mapped(message: Message, mapping: EventMapping, settings: Settings) -> Unde
             understood.flags |= UNKEYED
     elif name != REGISTRATION:
         understood.claim = _claim("p", name.casefold(), id_of(properties.get("partner_event_id")))
-    if properties.get("cart_value") not in (None, ""):
+    if properties.get("cart_value") is not None:
         _read_value(understood, properties, settings)
     return understood
 
@@ -302,4 +303,4 @@ def header_settings(settings: Settings, said: object) -> Settings | str:
         unmapped = settings.unmapped_traits
     if unmapped not in ("store", "ignore"):
         return "unmappedTraits in X-Segment-Settings must be store or ignore."
-    return Settings(unmapped, settings.default_scope, settings.stores_pages, settings.currency, events)
+    return replace(settings, unmapped_traits=unmapped, events=events)

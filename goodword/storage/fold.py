@@ -242,6 +242,10 @@ class PersonEvents(Folding):
         """Arrivals of a profile that are in no table yet, oldest first."""
         return [arrival for _, number, arrival in self._buckets[profile_id >> 8 & 255] if number == profile_id]
 
+    def waiting_in(self, account: int) -> list[int]:
+        """Arrivals of an account that are in no table yet, in no order."""
+        return [arrival for bucket in self._buckets for number, _, arrival in bucket if number == account]
+
     def waiting_arrivals(self) -> dict[int, set[int]]:
         """Arrivals that are in no table yet, by profile: of everybody at once, for who asks about many."""
         found: dict[int, set[int]] = {}

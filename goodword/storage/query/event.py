@@ -111,9 +111,7 @@ def arrivals_of(store: Store, account: int, profile: Profile) -> Iterator[int]:
     """Places in the log of a person's messages, newest first, each once."""
     numbers = (profile.id, *profile.sources)
     waiting = sorted((arrival for number in numbers for arrival in store.people.waiting_of(number)), reverse=True)
-    streams = [iter(waiting), _folded(store, account, (profile.id,))]
-    if profile.sources:
-        streams.append(_folded(store, account, profile.sources))
+    streams = [iter(waiting), *(_folded(store, account, number) for number in numbers)]
     last = None
     for arrival in heapq.merge(*streams, reverse=True):
         if arrival != last:
@@ -121,19 +119,12 @@ def arrivals_of(store: Store, account: int, profile: Profile) -> Iterator[int]:
             yield arrival
 
 
-def _folded(store: Store, account: int, numbers: Sequence[int]) -> Iterator[int]:
-    """Places from the table, newest first; of one profile straight from the index."""
+def _folded(store: Store, account: int, number: int) -> Iterator[int]:
+    """One profile's places from the table, newest first."""
+    sql = "SELECT arrival FROM person_event WHERE account_id = ? AND profile_id = ? AND arrival < ? ORDER BY arrival DESC LIMIT ?"
     before = 1 << 62
-    one = "SELECT arrival FROM person_event WHERE account_id = ? AND profile_id = ? AND arrival < ? ORDER BY arrival DESC LIMIT ?"
-    many = (
-        "SELECT p.arrival FROM carray(?) k CROSS JOIN person_event p ON p.account_id = ? AND p.profile_id = k.value"
-        " WHERE p.arrival < ? ORDER BY p.arrival DESC LIMIT ?"
-    )
     while True:
-        if len(numbers) == 1:
-            rows = store.database.read(one, (account, numbers[0], before, CHUNK))
-        else:
-            rows = store.database.read(many, (store.database.ints(sorted(numbers)), account, before, CHUNK))
+        rows = store.database.read(sql, (account, number, before, CHUNK))
         for (arrival,) in rows:
             yield arrival
         if len(rows) < CHUNK:

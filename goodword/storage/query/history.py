@@ -12,7 +12,7 @@ from goodword.core.money import write_money
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import Millis, write_time
 from goodword.storage.load import load_profiles
-from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened
+from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened, rows_at
 from goodword.storage.rows import split_body
 from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
@@ -91,12 +91,8 @@ def _messages(store: Store, account: int, profile: Profile) -> Iterator[dict[str
         arrivals.update(arrival for (arrival,) in rows)
     ordered = sorted(arrivals)
     for start in range(0, len(ordered), BATCH):
-        columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
-        found = store.database.read(
-            f"SELECT {columns} FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value WHERE e.account_id = ? ORDER BY e.arrival",
-            (store.database.ints(ordered[start : start + BATCH]), account),
-        )
-        for line in opened(store, account, found):
+        lines = opened(store, account, rows_at(store, account, ordered[start : start + BATCH]))
+        for line in sorted(lines, key=lambda line: line.arrival):
             yield as_json(line)
 
 

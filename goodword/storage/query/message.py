@@ -5,7 +5,8 @@ A deleted person's messages show neither name nor text. The text of a refused me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_CODES, TYPE_NAMES, 
 from goodword.core.message import Rejection, parse
 from goodword.core.money import write_money
 from goodword.core.times import Millis, write_time
+from goodword.storage.query.place import places_of
 from goodword.storage.rows import split_body
 from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
@@ -68,8 +70,8 @@ def messages(
 ) -> list[LoggedMessage]:
     """At most `limit` lines (LIMIT_MAX), newest first: the newest before an arrival, or the oldest after one (to follow the log).
 
-    With a `type` of message, or a `name` as stored, only those. There is no index for it: `within` bounds how many places of the log are
-    looked at."""
+    With a verdict, a `type` of message, or a `name` as stored, only those. There is no index for it: the LIMIT_MAX messages next to the
+    bound are looked at, and of the log no more than `within` places."""
     limit = max(0, min(limit, LIMIT_MAX))
     where, order = ("arrival < ?", "DESC") if after is None else ("arrival > ?", "ASC")
     newest = 1 << 62 if within is None else store.last_arrival + 1
@@ -80,16 +82,16 @@ def messages(
         values.append(bound - within if after is None else bound + within)
     found: list[LoggedMessage] = []
     if verdict in (None, "stored", "duplicate"):
-        narrowed = {"stored": " AND duplicate_of IS NULL", "duplicate": " AND duplicate_of IS NOT NULL"}.get(verdict or "", "")
-        asked: list[Any] = []
-        if type is not None:
-            narrowed, asked = narrowed + " AND type = ?", [*asked, TYPE_CODES.get(type, 0)]
-        if name is not None:
-            narrowed, asked = narrowed + " AND name = ?", [*asked, name]
-        sql = f"SELECT {COLUMNS} FROM event WHERE account_id = ? AND {where}{narrowed} ORDER BY arrival {order} LIMIT ?"
-        found += opened(store, account, store.database.read(sql, (*values, *asked, limit)))
+        places: Iterator[int] = islice(places_of(store, account, bound, upwards=after is not None), LIMIT_MAX)
+        if within is not None:
+            places = takewhile(lambda place: abs(place - bound) <= within, places)
+        is_any = verdict is None and type is None and name is None
+        while len(found) < limit and (chunk := list(islice(places, min(BATCH, limit) if is_any else BATCH))):
+            rows = rows_at(store, account, chunk)
+            found += opened(store, account, (row for row in rows if is_any or _is_wanted(row, verdict, type, name)))
     if verdict != "stored" and name is None:
-        narrowed, asked = (" AND verdict = ?", [verdict]) if verdict else ("", [])
+        asked: list[Any] = [verdict] if verdict else []
+        narrowed = " AND verdict = ?" if verdict else ""
         if type is not None:
             narrowed, asked = narrowed + " AND type = ?", [*asked, type]
         sql = (
@@ -104,8 +106,26 @@ def messages(
 
 def message(store: Store, account: int, arrival: int) -> LoggedMessage | None:
     """One line of an account's log."""
-    found = messages(store, account, 1, before=arrival + 1)
+    found = messages(store, account, 1, after=arrival - 1)
     return found[0] if found and found[0].arrival == arrival else None
+
+
+def rows_at(store: Store, account: int, places: Sequence[int]) -> list[Row]:
+    """The rows of `event` (COLUMNS) at some places, in no order."""
+    columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
+    return store.database.read(
+        f"SELECT {columns} FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value WHERE e.account_id = ?",
+        (store.database.ints(sorted(places)), account),
+    )
+
+
+def _is_wanted(row: Row, verdict: LogVerdict | None, type: str | None, name: str | None) -> bool:
+    kind, own_name, duplicate_of = row[3], row[4], row[8]
+    return (
+        (verdict is None or (duplicate_of is not None) == (verdict == "duplicate"))
+        and (type is None or kind == TYPE_CODES.get(type))
+        and (name is None or own_name == name)
+    )
 
 
 def opened(store: Store, account: int, rows: Iterable[Row]) -> list[LoggedMessage]:

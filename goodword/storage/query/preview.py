@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,7 +15,9 @@ from goodword.core.message import Message, Rejection, clean_name, parse
 from goodword.core.money import write_money
 from goodword.core.profile import ProfileId
 from goodword.storage.load import load_profiles
+from goodword.storage.query.place import places_of
 from goodword.storage.rows import split_body
+from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 LAST_MAX = 100_000
@@ -72,16 +75,26 @@ def preset(name: str) -> dict[str, EventMapping] | None:
 
 def preview(store: Store, account: int, settings: Settings, last: int = 1000) -> Preview:
     """The newest `last` events of an account (LAST_MAX), each read anew under draft settings, by the name as sent."""
-    sql = (
-        "SELECT arrival, hash, profile_id, type, name, received_at, flags, amount, currency, body, duplicate_of FROM event"
-        " WHERE account_id = ? AND type = ? AND flags & ? ORDER BY arrival DESC LIMIT ?"
-    )
-    rows = store.refreshed(store.database.read(sql, (account, TRACK, IS_EVENT, max(0, min(last, LAST_MAX)))))
+    rows = store.refreshed(_newest(store, account, max(0, min(last, LAST_MAX))))
     looking = _Looking(store, account, settings)
     for start in range(len(rows), 0, -BATCH):
         looking.take(rows[max(0, start - BATCH) : start][::-1])
     names = sorted(looking.names.values(), key=lambda name: (not name.is_changed, -name.count, name.sent))
     return Preview(len(rows), looking.deleted, names)
+
+
+def _newest(store: Store, account: int, count: int) -> list[Row]:
+    """The rows of the newest events, newest first."""
+    sql = (
+        "SELECT e.arrival, e.hash, e.profile_id, e.type, e.name, e.received_at, e.flags, e.amount, e.currency, e.body, e.duplicate_of"
+        " FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value WHERE e.account_id = ? AND e.type = ? AND e.flags & ?"
+    )
+    rows: list[Row] = []
+    places = places_of(store, account, 1 << 62)
+    while len(rows) < count and (chunk := list(islice(places, BATCH))):
+        found = store.database.read(sql, (store.database.ints(sorted(chunk)), account, TRACK, IS_EVENT))
+        rows += sorted(found, reverse=True)  # by arrival
+    return rows[:count]
 
 
 class _Looking:
