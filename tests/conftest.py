@@ -10,6 +10,10 @@ from collections import Counter
 
 import pytest
 
+from tests.browser import chromium, node, node_modules
+
+__all__ = ["chromium", "node", "node_modules"]
+
 MARK = "NOT TESTED: "
 
 

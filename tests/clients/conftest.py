@@ -6,10 +6,8 @@ under CI=true it fails them.
 """
 
 import contextlib
-import fcntl
 import functools
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -23,38 +21,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    pass
 
 HERE = Path(__file__).parent
 DRIVERS = HERE / "drivers"
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_TIMEOUT_S = 30
 SETTLE_TIMEOUT_S = 30
 
 Json = Any
-
-
-def absent(part: str, cure: str) -> NoReturn:
-    """Skip the test because the machine lacks a part; where CI says everything must be there, fail it."""
-    reason = f"NOT TESTED: {part} is missing. {cure}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 def free_port() -> int:
@@ -176,30 +155,6 @@ def goodword(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Goodword]:
             stop(process)
 
 
-@pytest.fixture(scope="session")
-def node() -> str:
-    found = shutil.which("node")
-    return found or absent("Node", "Install it: apt-get install nodejs npm")
-
-
-@pytest.fixture(scope="session")
-def node_modules(node: str) -> Path:
-    """The pinned npm packages, installed when they are missing or older than the lock."""
-    folder, lock = HERE / "node_modules", HERE / "package-lock.json"
-    stamp = folder / ".package-lock.json"
-    with (HERE / ".install.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-            return folder
-        npm = shutil.which("npm") or absent("npm", "Install it: apt-get install npm")
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        installed = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
-        if installed.returncode != 0:
-            absent("a set of npm packages", f"npm ci in {HERE} said:\n{installed.stdout}{installed.stderr}")
-        stamp.touch()
-    return folder
-
-
 class Pages(SimpleHTTPRequestHandler):
     """Serves tests/clients: the SDKs' bundles out of node_modules and the page that loads them."""
 
@@ -216,17 +171,3 @@ def shop_url(node_modules: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{pages.server_port}"
         pages.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator["Browser"]:
-    if not CHROMIUM.exists():
-        absent("Chromium", "Install it: apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("Playwright", "Install it: pip install playwright")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()

@@ -16,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.clients.conftest import DRIVERS, Goodword, absent, eventually
+from tests.browser import absent
+from tests.clients.conftest import DRIVERS, Goodword, eventually
 from tests.clients.gateway import gateway_to
 
 Call = dict[str, Any]

@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 
 from goodword.core.account import Scope
-from tests.clients.conftest import chromium, node, node_modules
 from tests.running import Answer, Server, make_key
 
-__all__ = ["chromium", "node", "node_modules"]
 PROGRAM = "refer-a-friend"
 SECRET = "a secret that only two servers know"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
