@@ -1,0 +1,77 @@
+"""What the overview shows of some days: the funnel and how it was the days before, its course, by what, and whom to thank. From tallies."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from goodword.core.period import DAY_MS, Period, start_of, starts
+from goodword.core.report import Figures, Money
+from goodword.core.reward import GONE
+from goodword.core.times import Millis
+from goodword.storage.query import report as counts
+from goodword.storage.query.report import Advocate
+from goodword.storage.store import Store
+
+TOP = 10
+GRAINS: tuple[tuple[int, Period], ...] = ((92, "DAY"), (400, "WEEK"), (10_000, "MONTH"))
+"""A course of so many days at most is drawn by which period."""
+
+
+class Overview(Struct):
+    """`before` is the same number of days before. `course` goes by the first day of each period; the first and the last may be cut off."""
+
+    first: int
+    last: int
+    grain: Period
+    now: Figures
+    before: Figures
+    course: dict[int, Figures]
+    by_campaign: dict[str, Figures]
+    by_channel: dict[str, Figures]
+    by_reason: dict[str, Figures]
+    by_origin: dict[str, Figures]
+    top: list[Advocate]
+
+
+def overview(store: Store, account: int, first: int, last: int, campaign: str = "") -> Overview:
+    """The days from `first` to `last`, of one campaign or of all. Advocates are those of all campaigns."""
+    chosen = (campaign,) if campaign else ()
+    days = last - first + 1
+    grain = next(grain for most, grain in GRAINS if days <= most)
+    found = Overview(
+        first, last, grain, Figures(), Figures(), {start: Figures() for start in starts(grain, first, last)}, {}, {}, {}, {}, []
+    )
+    for day, measure, quality, unit, count, amount in counts.referral_days(store, account, first - days, last, chosen):
+        for figures in _places(found, day):
+            counts.add_referral(figures, measure, quality, unit, count, amount)
+    for day, state, unit, count, value in counts.reward_days(store, account, first - days, last, chosen):
+        if state not in GONE and count:
+            for figures in _places(found, day):
+                figures.rewards += count
+                figures.cost[unit] = figures.cost.get(unit, 0) + value
+    found.now.advocates = counts.count_advocates(store, account, first, last)
+    found.before.advocates = counts.count_advocates(store, account, first - days, first - 1)
+    place = (first, last, chosen)
+    found.by_campaign = counts.by(store, account, "campaign_id", ("share", "click", "sign_up", "outcome"), *place)
+    found.by_channel = counts.by(store, account, "detail", ("share",), *place)
+    found.by_reason = counts.by(store, account, "detail", ("sign_up", "outcome"), *place)
+    found.by_origin = counts.by(store, account, "origin", ("click", "sign_up", "outcome"), *place)
+    found.top = counts.advocates(store, account, first, last, limit=TOP, having="sum(a.friends) > 0")
+    return found
+
+
+def _places(found: Overview, day: int) -> tuple[Figures, ...]:
+    return (found.now, found.course[start_of(found.grain, day)]) if day >= found.first else (found.before,)
+
+
+def last_activity(store: Store, account: int) -> Millis | None:
+    """The last day that anything of a referral is counted on; None where nothing ever was."""
+    sql = "SELECT day FROM referral_tally WHERE account_id = ? ORDER BY day DESC LIMIT 1"
+    rows = store.database.read(sql, (account,))
+    return rows[0][0] * DAY_MS if rows else None
+
+
+def main_currencies(figures: Figures, own: str, most: int) -> list[tuple[str, Money]]:
+    """The currencies of referred revenue: the account's own first, then those with most conversions."""
+    ordered = sorted(figures.money.items(), key=lambda entry: (entry[0] != own, -entry[1].conversions, entry[0]))
+    return ordered[:most]
