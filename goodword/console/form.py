@@ -39,6 +39,10 @@ class Form:
         given = self._values.get(name)
         return given[-1] if given else ""
 
+    def has(self, name: str) -> bool:
+        """Whether a field was sent at all; a box that is not ticked is not."""
+        return name in self._values
+
     def many(self, name: str) -> list[str]:
         """All values of a field that may be there more than once."""
         return [_clean(value) for value in self._values.get(name, [])]

@@ -95,6 +95,14 @@ def notice(which: Notice, accepts: str) -> Page:
     return _page(NOTICE_STATUS[which], body, voice.pages, frames=("*",))
 
 
+def framed_by(frames: str, page: Page) -> Page:
+    """A page that these sites may frame."""
+    name = b"content-security-policy"
+    kept = [(each, value.partition(b"; frame-ancestors ")[0] if each == name else value) for each, value in page.headers]
+    headers = [(each, value + f"; frame-ancestors {frames}".encode() if each == name else value) for each, value in kept]
+    return Page(page.status, page.body, headers)
+
+
 def reward_line(voice: Voice, reward: Reward) -> str:
     """How a reward stands, for its recipient."""
     match reward.state:

@@ -78,13 +78,14 @@ class Voice(Struct, frozen=True):
     def promise(self, role: Role) -> str:
         """What the first reward for a role is worth, in words; empty where there is none for it."""
         terms = self._first(role)
-        return self._worth(terms) if terms is not None else ""
+        return self.worth(terms) if terms is not None else ""
 
     def _first(self, role: Role) -> RewardTerms | None:
         mine = [terms for terms in self.document.rewards if terms.to == role]
         return next((terms for terms in mine if terms.on == "outcome"), mine[0] if mine else None)
 
-    def _worth(self, terms: RewardTerms) -> str:
+    def worth(self, terms: RewardTerms) -> str:
+        """What a reward is worth, in words."""
         value = terms.value
         if value.percent is not None:
             return self.word("percent_back", number=self.number(Decimal(value.percent)))
