@@ -62,7 +62,8 @@ def _set(document: Any, found: Place, path: str, value: str) -> Problem | None:
     holder = document
     for index, step in enumerate(found.steps):
         last = index == len(found.steps) - 1
-        if not isinstance(holder, list if isinstance(step, int) else dict):
+        kind: Any = list if isinstance(step, int) else dict
+        if not isinstance(holder, kind):
             return Problem(path, "cannot be set: something else stands where it should go", "Mend the document there first.")
         inner: Any = read if last else CommentedSeq() if isinstance(found.steps[index + 1], int) else CommentedMap()
         if isinstance(step, int):
