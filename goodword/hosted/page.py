@@ -46,6 +46,8 @@ class ShareView(Struct, frozen=True):
     standing: Standing
     action: str
     token: str
+    is_preview: bool = False
+    """Without a script: it would have nobody to tell."""
 
     @property
     def qr(self) -> str:

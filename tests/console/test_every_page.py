@@ -26,6 +26,9 @@ NOT_LINKED = {
     "/sign-in": "for people who are not signed in",
     "/welcome/{token}": "for people who are not signed in",
     "/start/first": "a part of the start page",
+    "/campaigns/{id}/pages/share": "stands in a frame",
+    "/campaigns/{id}/pages/friend": "stands in a frame",
+    "/campaigns/{id}/dry-run/{trial}": "is there once a run was begun",
 }
 """Pages that no page leads a signed-in viewer to, and why."""
 LOOKS: dict[str, dict[str, Any]] = {

@@ -49,7 +49,7 @@ async def share(page: Page) -> Response:
     friends = (Friend(FRIEND if voice.pages.shows_names else "", now, "bought"), Friend("", now, "joined"))
     standing = Standing(Counted(12, False), Counted(2, False), 1, friends)
     link = f"{str(page.request.base_url).rstrip('/')}/s/ada-example"
-    return _framed(share_page(ShareView(voice, link, standing, "", "")))
+    return _framed(share_page(ShareView(voice, link, standing, "", "", is_preview=True)))
 
 
 async def friend(page: Page) -> Response:
