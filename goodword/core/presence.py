@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -74,4 +75,9 @@ def changes(before: Iterable[Days], after: Days) -> list[Counted]:
 
 def periods_of(days: Days) -> set[tuple[str, Period, int]]:
     """Every role and period that a person with these days counts in, once each."""
-    return {(role, period, start_of(period, day)) for day, bits in days for bit, role in ROLES.items() if bits & bit for period in PERIODS}
+    return set().union(*(_periods_of_day(day, bits) for day, bits in days))
+
+
+@lru_cache(maxsize=4096)
+def _periods_of_day(day: int, bits: int) -> frozenset[tuple[str, Period, int]]:
+    return frozenset((role, period, start_of(period, day)) for bit, role in ROLES.items() if bits & bit for period in PERIODS)

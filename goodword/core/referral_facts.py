@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
 
-from goodword.core.campaign import Campaign, Programs, Version
+from goodword.core.campaign import Campaign, Programs
 from goodword.core.decision import BlockListed, EndpointSaved
 from goodword.core.delivery import Endpoint, Health
 from goodword.core.profile import ProfileId
@@ -117,55 +118,58 @@ class ReferralFacts(Struct):
         if id(record) in self.laid:
             return
         self.laid[id(record)] = record
-        match record:
-            case Journey():
-                self.journeys[record.profile_id] = record
-            case Relationship(alike=alike):
-                if alike:
-                    self.alike.setdefault((record.advocate_id, alike), set()).add(record.friend_id)
-            case Reward():
-                self.keep(record)
-            case Credit():
-                days = self.credited.setdefault((record.advocate_id, record.program), {})
-                days[record.day] = days.get(record.day, 0) + record.count
-            case Earning():
-                self._earn(record)
-            case Transition():
-                self.moves[record.reward_id] = record.seq + 1
-            case CouponMoved():
-                self._move_coupon(record)
-            case Given():
-                hours = self.given.setdefault(record.supplier, {})
-                hours[record.hour] = hours.get(record.hour, 0) + record.count
-            case CouponsAdded():
-                held = self.pool_codes.setdefault(record.supplier, {})
-                held.update((code.casefold(), (number, None)) for number, code in enumerate(record.codes, record.first))
-            case Campaign():
-                self.campaigns = {**self.campaigns, record.id: record}
-                self.programs = Programs.of(self.campaigns)
-            case Version():
-                pass
-            case SupplierSaved():
-                self.suppliers = {**self.suppliers, record.supplier.id: record.supplier}
-            case BlockListed():
-                self.reference = self.reference.with_entry(record.entry, record.is_listed)
-            case EndpointSaved():
-                kept = {id: each for id, each in self.endpoints.items() if id != record.endpoint.id}
-                self.endpoints = kept if record.is_deleted else {**kept, record.endpoint.id: record.endpoint}
-            case Health():
-                self.health = {**self.health, record.endpoint: record}
-            case Shareable():
-                self.shareables[record.code.casefold()] = record
-                self.slots = {slot: link for slot, link in self.slots.items() if link.code != record.code}
-                self.slots[record.profile_id, record.program, record.key] = record
-            case Click():
-                self.clicks[record.id] = record
-                if record.evidence.ip in self.clicks_by_ip:
-                    self.clicks_by_ip[record.evidence.ip] += 1
-            case Share():
-                self._share(record)
-            case _:
-                pass
+        lay = _LAID.get(type(record))
+        if lay is not None:
+            lay(self, record)
+
+    def _lay_journey(self, record: Journey) -> None:
+        self.journeys[record.profile_id] = record
+
+    def _relate(self, record: Relationship) -> None:
+        if record.alike:
+            self.alike.setdefault((record.advocate_id, record.alike), set()).add(record.friend_id)
+
+    def _credit(self, record: Credit) -> None:
+        days = self.credited.setdefault((record.advocate_id, record.program), {})
+        days[record.day] = days.get(record.day, 0) + record.count
+
+    def _move(self, record: Transition) -> None:
+        self.moves[record.reward_id] = record.seq + 1
+
+    def _give(self, record: Given) -> None:
+        hours = self.given.setdefault(record.supplier, {})
+        hours[record.hour] = hours.get(record.hour, 0) + record.count
+
+    def _add_coupons(self, record: CouponsAdded) -> None:
+        held = self.pool_codes.setdefault(record.supplier, {})
+        held.update((code.casefold(), (number, None)) for number, code in enumerate(record.codes, record.first))
+
+    def _lay_campaign(self, record: Campaign) -> None:
+        self.campaigns = {**self.campaigns, record.id: record}
+        self.programs = Programs.of(self.campaigns)
+
+    def _lay_supplier(self, record: SupplierSaved) -> None:
+        self.suppliers = {**self.suppliers, record.supplier.id: record.supplier}
+
+    def _block(self, record: BlockListed) -> None:
+        self.reference = self.reference.with_entry(record.entry, record.is_listed)
+
+    def _lay_endpoint(self, record: EndpointSaved) -> None:
+        kept = {id: each for id, each in self.endpoints.items() if id != record.endpoint.id}
+        self.endpoints = kept if record.is_deleted else {**kept, record.endpoint.id: record.endpoint}
+
+    def _lay_health(self, record: Health) -> None:
+        self.health = {**self.health, record.endpoint: record}
+
+    def _lay_shareable(self, record: Shareable) -> None:
+        self.shareables[record.code.casefold()] = record
+        self.slots = {slot: link for slot, link in self.slots.items() if link.code != record.code}
+        self.slots[record.profile_id, record.program, record.key] = record
+
+    def _click(self, record: Click) -> None:
+        self.clicks[record.id] = record
+        if record.evidence.ip in self.clicks_by_ip:
+            self.clicks_by_ip[record.evidence.ip] += 1
 
     def keep(self, reward: Reward) -> None:
         """Know a reward: by its number, by whose event earned it, and, one for an Nth friend, by whose it is."""
@@ -201,3 +205,25 @@ class ReferralFacts(Struct):
         for email in record.recipients if record.quality == "HIGH" else ():
             to = SharedTo(record.id, record.profile_id, record.program, record.campaign, record.at)
             self.recipients.setdefault(email, []).append(to)
+
+
+_LAID: dict[type, Callable[[ReferralFacts, Any], None]] = {
+    Journey: ReferralFacts._lay_journey,
+    Relationship: ReferralFacts._relate,
+    Reward: ReferralFacts.keep,
+    Credit: ReferralFacts._credit,
+    Earning: ReferralFacts._earn,
+    Transition: ReferralFacts._move,
+    CouponMoved: ReferralFacts._move_coupon,
+    Given: ReferralFacts._give,
+    CouponsAdded: ReferralFacts._add_coupons,
+    Campaign: ReferralFacts._lay_campaign,
+    SupplierSaved: ReferralFacts._lay_supplier,
+    BlockListed: ReferralFacts._block,
+    EndpointSaved: ReferralFacts._lay_endpoint,
+    Health: ReferralFacts._lay_health,
+    Shareable: ReferralFacts._lay_shareable,
+    Click: ReferralFacts._click,
+    Share: ReferralFacts._share,
+}
+"""How a record changes what is known. Whatever is not here changes nothing that a later command of the group asks for."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from goodword.storage.store import Store
 
 encode = msgspec.json.Encoder().encode
+_OF_REFERRALS = frozenset((Journey, Relationship, Judgement, Credit, Click, Share, Shareable))
+_OF_REWARDS = frozenset((Reward, Transition, Earning, Posting))
+_OF_POOLS = frozenset((CouponsAdded, CouponMoved, CouponUpload))
+_OF_DELIVERIES = frozenset((Announcement, Attempt, Redelivered, Health))
 Rows = list[tuple[Any, ...]]
 
 
@@ -42,23 +46,23 @@ class ReferralSaving:
 
     def take(self, account: int, record: Any, arrival: int) -> None:
         """Add one record. `arrival` is the place in the log of the command that caused it."""
-        match record:
-            case Journey() | Relationship() | Judgement() | Credit() | Click() | Share() | Shareable():
-                self.tallies.take(account, record)
-                self._referral(account, record)
-            case Reward() | Transition() | Earning() | Posting():
-                self.tallies.take(account, record)
-                self._reward(account, record)
-            case Counted():
-                self.tallies.take(account, record)
-            case CouponsAdded() | CouponMoved() | CouponUpload():
-                self._coupon(account, record)
-            case Given(supplier=supplier, hour=hour, count=count):
-                self._add("given", (account, supplier, hour), count)
-            case Announcement() | Attempt() | Redelivered() | Health():
-                self.deliveries.take(account, record, arrival)
-            case _:
-                self._settings(account, record)
+        kind = type(record)
+        if kind in _OF_REFERRALS:
+            self.tallies.take(account, record)
+            self._referral(account, record)
+        elif kind in _OF_REWARDS:
+            self.tallies.take(account, record)
+            self._reward(account, record)
+        elif kind is Counted:
+            self.tallies.take(account, record)
+        elif kind in _OF_POOLS:
+            self._coupon(account, record)
+        elif kind is Given:
+            self._add("given", (account, record.supplier, record.hour), record.count)
+        elif kind in _OF_DELIVERIES:
+            self.deliveries.take(account, record, arrival)
+        else:
+            self._settings(account, record)
 
     def _key(self, profile_id: int | None) -> bytes:
         """The key that seals what is about a person, or about nobody. Errors: LookupError when the person's was destroyed."""

@@ -5,7 +5,7 @@ What a judgement or a reward counted for before is read from its row, as it stan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from goodword.core.decision import Counted
@@ -52,32 +52,41 @@ class TallySaving:
 
     def take(self, account: int, record: Any) -> None:
         """Add one record; a reward comes before its moves. Of a judgement or a reward only the last state of the group counts."""
-        match record:
-            case Judgement():
-                self.judged[account, record.arrival, record.campaign] = record
-            case Reward():
-                self.rewards[account, record.id] = record
-            case Transition():
-                moved = of_move(record, self.rewards[account, record.reward_id])
-                if moved is not None:
-                    self._reward(account, moved, 0, 0, 1)
-            case Click():
-                self._referral(account, of_click(record), 1, 0)
-                if record.is_counted:
-                    self._advocate(account, AdvocateSlot(day_of(record.at), record.advocate_id, ""), Advocacy(clicks=1))
-            case Share():
-                slot, count = of_share(record)
-                self._referral(account, slot, count, 0)
-                self._advocate(account, AdvocateSlot(slot.day, record.profile_id, ""), Advocacy(shares=count))
-            case Shareable(created_at=at, updated_at=changed_at) if at == changed_at:
-                self.links[account, record.code.casefold()] = AdvocateSlot(day_of(at), record.profile_id, "")
-            case Credit():
-                self._advocate(account, AdvocateSlot(record.day, record.advocate_id, ""), Advocacy(friends=record.count))
-            case Counted():
-                place = (account, record.role, record.period, record.start)
-                self.people[place] = self.people.get(place, 0) + record.count
-            case _:
-                pass
+        taken = _TAKEN.get(type(record))
+        if taken is not None:
+            taken(self, account, record)
+
+    def _judged(self, account: int, record: Judgement) -> None:
+        self.judged[account, record.arrival, record.campaign] = record
+
+    def _given(self, account: int, record: Reward) -> None:
+        self.rewards[account, record.id] = record
+
+    def _moved(self, account: int, record: Transition) -> None:
+        moved = of_move(record, self.rewards[account, record.reward_id])
+        if moved is not None:
+            self._reward(account, moved, 0, 0, 1)
+
+    def _clicked(self, account: int, record: Click) -> None:
+        self._referral(account, of_click(record), 1, 0)
+        if record.is_counted:
+            self._advocate(account, AdvocateSlot(day_of(record.at), record.advocate_id, ""), Advocacy(clicks=1))
+
+    def _shared(self, account: int, record: Share) -> None:
+        slot, count = of_share(record)
+        self._referral(account, slot, count, 0)
+        self._advocate(account, AdvocateSlot(slot.day, record.profile_id, ""), Advocacy(shares=count))
+
+    def _linked(self, account: int, record: Shareable) -> None:
+        if record.created_at == record.updated_at:
+            self.links[account, record.code.casefold()] = AdvocateSlot(day_of(record.created_at), record.profile_id, "")
+
+    def _credited(self, account: int, record: Credit) -> None:
+        self._advocate(account, AdvocateSlot(record.day, record.advocate_id, ""), Advocacy(friends=record.count))
+
+    def _counted(self, account: int, record: Counted) -> None:
+        place = (account, record.role, record.period, record.start)
+        self.people[place] = self.people.get(place, 0) + record.count
 
     def _referral(self, account: int, slot: ReferralSlot, count: int, amount: int) -> None:
         _add(self.referrals.setdefault((account, slot), [0, 0]), (count, amount))
@@ -134,6 +143,18 @@ class TallySaving:
                 self._reward(account, RewardSlot(day_of(created_at), *place), -1, -value, 0)
         for (account, _), reward in self.rewards.items():
             self._reward(account, of_reward(reward), 1, reward.value, 0)
+
+
+_TAKEN: dict[type, Callable[[TallySaving, int, Any], None]] = {
+    Judgement: TallySaving._judged,
+    Reward: TallySaving._given,
+    Transition: TallySaving._moved,
+    Click: TallySaving._clicked,
+    Share: TallySaving._shared,
+    Shareable: TallySaving._linked,
+    Credit: TallySaving._credited,
+    Counted: TallySaving._counted,
+}
 
 
 def _add(sums: list[int], added: Iterable[int]) -> None:
