@@ -81,10 +81,8 @@ def _ask(server: Server, key: str, name: str, queries: list[str]) -> None:
         times.append((time.perf_counter() - began) * 1000)
         moments += len(story.get("moments", ()))
     connection.close()
-    print(
-        f"{name:<30} {len(times):>5} asked   p50 {percentile(times, 50):6.1f} ms  p99 {percentile(times, 99):6.1f} ms  max {max(times):6.1f} ms"
-        f"   {moments / len(times):.0f} moments each"
-    )
+    taken = f"p50 {percentile(times, 50):6.1f} ms  p99 {percentile(times, 99):6.1f} ms  max {max(times):6.1f} ms"
+    print(f"{name:<30} {len(times):>5} asked   {taken}   {moments / len(times):.0f} moments each")
 
 
 if __name__ == "__main__":
