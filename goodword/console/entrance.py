@@ -13,7 +13,7 @@ from starlette.responses import Response
 from goodword.api.auth import hash_secret
 from goodword.console import session as sessions
 from goodword.console.page import Page, PageRefused, changes, shows
-from goodword.console.password import Brake, Passwords, password_problem, step_of_code
+from goodword.console.password import BY_EMAIL, BY_PLACE, Brake, Passwords, password_problem, step_of_code
 from goodword.core import command as c
 from goodword.core.console import SignInLink, User
 from goodword.core.profile import read_email
@@ -78,7 +78,7 @@ async def take_code(page: Page) -> Response:
 async def start_over(page: Page) -> Response:
     """`POST /sign-in/again`: somebody else wants to sign in."""
     response = page.redirect("/sign-in")
-    response.delete_cookie(sessions.cookie_name(HALF, page.is_secure), path="/", secure=page.is_secure, httponly=True)
+    page.drop_cookie(response, HALF)
     return response
 
 
@@ -92,8 +92,9 @@ async def _let_in(page: Page, user: User, next: str, **more: Any) -> Response:
     if outcome.verdict == "refused":
         raise PageRefused(409, outcome.reason, "You are not signed in")
     response = page.redirect(_local(next))
+    if page.cookie(HALF):
+        page.drop_cookie(response, HALF)
     sessions.sign_in(response, token, page.is_secure)
-    response.delete_cookie(sessions.cookie_name(HALF, page.is_secure), path="/", secure=page.is_secure, httponly=True)
     return response
 
 
@@ -102,7 +103,7 @@ async def sign_out(page: Page) -> Response:
     viewer = page.viewer
     await page.do(c.EndSessions(page.account, viewer.user.id, viewer.session.hash), "session.ended")
     response = page.redirect("/sign-in", "You are signed out.")
-    response.delete_cookie(sessions.cookie_name(sessions.NAME, page.is_secure), path="/", secure=page.is_secure, httponly=True)
+    page.drop_cookie(response, sessions.NAME)
     return response
 
 
@@ -154,8 +155,9 @@ def _linked(page: Page) -> tuple[SignInLink, User]:
 
 
 def _names(page: Page, email: str) -> tuple[str, ...]:
-    """What failures are counted by: the address tried, and where from."""
-    return ("e:" + email if email else "", "i:" + page.pages.intake.edge.address_of(page.head.peer, page.head.headers))
+    """What failures are counted by: the e-mail address tried, and where from, unless that is this machine."""
+    place = page.pages.intake.edge.address_of(page.head.peer, page.head.headers)
+    return (BY_EMAIL + email if email else "", BY_PLACE + place if place else "")
 
 
 def _wait(page: Page, names: tuple[str, ...]) -> None:

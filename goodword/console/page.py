@@ -140,6 +140,10 @@ class Page:
         """A cookie's value, "" where there is none."""
         return self.request.cookies.get(sessions.cookie_name(name, self.is_secure), "")
 
+    def drop_cookie(self, response: Response, name: str) -> None:
+        """Have the browser forget a cookie."""
+        response.delete_cookie(sessions.cookie_name(name, self.is_secure), path="/", secure=self.is_secure, httponly=True)
+
     def param(self, name: str) -> Any:
         """A part of the path."""
         return self.request.path_params[name]
@@ -216,7 +220,7 @@ class Page:
         }
         response = HTMLResponse(self.pages.templates.render(template, self.locale, {**shown, **values}), status)
         if notice:
-            response.delete_cookie(sessions.cookie_name(NOTICE, self.is_secure), path="/", secure=self.is_secure, httponly=True)
+            self.drop_cookie(response, NOTICE)
         if viewer is None and not self.cookie(sessions.GUEST):
             sessions.set_cookie(response, sessions.GUEST, self.guest, is_secure=self.is_secure, max_age_s=None)
         return response

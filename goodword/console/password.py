@@ -14,8 +14,10 @@ from goodword.core.times import Millis
 
 CHARS_MIN, CHARS_MAX = 10, 200
 STEP_S = 30
-FREE_TRIES = 5
-WAIT_MS, WAIT_MS_MAX = 2_000, 15 * 60_000
+BY_EMAIL, BY_PLACE = "e:", "i:"
+FREE_TRIES = {BY_EMAIL: 5, BY_PLACE: 30}
+"""How many wrong tries cost no time. Many people may share a place; an e-mail address is one person's."""
+WAIT_MS, WAIT_MS_MAX, DOUBLINGS_MAX = 2_000, 15 * 60_000, 20
 REMEMBERED_MAX = 10_000
 AT_ONCE = 2
 
@@ -79,7 +81,7 @@ class Brake:
 
     def wait_ms(self, names: tuple[str, ...], now: Millis) -> int:
         """How long to wait before the next try is looked at."""
-        return max((self._until(name) - now for name in names if name), default=0)
+        return max(0, *(self._until(name) - now for name in names if name), 0)
 
     def failed(self, names: tuple[str, ...], now: Millis) -> None:
         """A try went wrong: by this address, by this place."""
@@ -96,4 +98,5 @@ class Brake:
 
     def _until(self, name: str) -> Millis:
         count, last = self._failures.get(name, (0, 0))
-        return last + min(WAIT_MS << (count - FREE_TRIES), WAIT_MS_MAX) if count >= FREE_TRIES else 0
+        over = count - FREE_TRIES[name[:2]]
+        return last + min(WAIT_MS << min(over, DOUBLINGS_MAX), WAIT_MS_MAX) if over >= 0 else 0
