@@ -39,6 +39,11 @@ def _rights_of(scopes: tuple[Scope, ...]) -> frozenset[Right]:
     return frozenset(right for scope in scopes for right in RIGHTS[scope])
 
 
+def is_over(key: Key) -> bool:
+    """Whether a key has ended by itself."""
+    return key.expires_at is not None and key.expires_at <= wall_clock_ms()
+
+
 def is_browser_key(key: Key) -> bool:
     """Whether a key may stand in a public page, so that what it says is a claim anyone can make."""
     return key.scopes[0] is Scope.INGEST and all(scope is Scope.INGEST for scope in key.scopes)
@@ -98,6 +103,8 @@ class Keyring:
             key = self.by_secret(secret) if secret else None
             if key is not None and len(self._by_header) < CACHED_MAX:
                 self._by_header[header] = key
+        elif key.expires_at is not None and is_over(key):
+            return None
         else:
             self._used[key.hash] = 0
         return key
@@ -105,10 +112,15 @@ class Keyring:
     def by_secret(self, secret: str) -> Key | None:
         """The live key with this secret."""
         key = self._store.keys_by_hash.get(hash_secret(secret))
-        if key is None or key.revoked_at is not None:
+        if key is None or key.revoked_at is not None or is_over(key):
             return None
         self._used[key.hash] = 0
         return key
+
+    def has_expired(self, secret: str) -> bool:
+        """Whether there was a key with this secret, until it ended by itself."""
+        key = self._store.keys_by_hash.get(hash_secret(secret))
+        return key is not None and key.revoked_at is None and is_over(key)
 
     def take_used(self) -> tuple[tuple[bytes, int], ...]:
         """The keys used since this was last asked, as of now."""

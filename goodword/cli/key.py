@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from goodword import config
-from goodword.api.auth import hash_secret, new_secret
+from goodword.api.auth import hash_secret, is_over, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.connection import AccountId, Data, account_number, engine_of, existing_account, fail, failing_clearly, folder, reader_of
 from goodword.cli.progress import progress
@@ -61,9 +61,17 @@ def list_keys(data: Data = None) -> None:
                 " ".join(key.scopes),
                 write_time(key.created_at),
                 write_time(key.last_used_at) if key.last_used_at else "never",
-                f"revoked {write_time(key.revoked_at)}" if key.revoked_at else "live",
+                _state(key),
             )
     Console(width=None if Console().is_terminal else 200).print(table)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at:
+        return f"revoked {write_time(key.revoked_at)}"
+    if key.expires_at is None:
+        return "live"
+    return f"{'ended' if is_over(key) else 'live until'} {write_time(key.expires_at)}"
 
 
 @cli.command("revoke")

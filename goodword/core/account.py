@@ -116,3 +116,4 @@ class Key(Struct, frozen=True):
     revoked_at: Millis | None = None
     last_used_at: Millis | None = None
     signing_secret: str = ""
+    expires_at: Millis | None = None

@@ -45,6 +45,7 @@ def copy_database(directory: Path, dest: Path, progress: Progress, *, force: boo
         raise Missing
     if dest.exists() and not force:
         raise AlreadyThere(f"{dest} is there already; --force replaces it.")
+    dest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = dest.with_name(dest.name + ".tmp")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -135,13 +135,23 @@ def key_row(key: Key, sealer: Sealer) -> tuple[Any, ...]:
     scopes = " ".join(key.scopes)
     return (
         key.account, key.id, key.name, key.hash, key.hint, scopes, key.created_at, key.revoked_at, key.last_used_at,
-        sealer.seal_secret(key.signing_secret),
+        sealer.seal_secret(key.signing_secret), key.expires_at,
     )  # fmt: skip
 
 
 def read_key(row: tuple[Any, ...], sealer: Sealer) -> Key:
     """A row of `api_key` as a key."""
-    account, id, name, hash, hint, scopes, created_at, revoked_at, last_used_at, secret = row
+    account, id, name, hash, hint, scopes, created_at, revoked_at, last_used_at, secret, expires_at = row
     return Key(
-        id, account, name, hash, hint, tuple(map(Scope, scopes.split())), created_at, revoked_at, last_used_at, sealer.open_secret(secret)
+        id,
+        account,
+        name,
+        hash,
+        hint,
+        tuple(map(Scope, scopes.split())),
+        created_at,
+        revoked_at,
+        last_used_at,
+        sealer.open_secret(secret),
+        expires_at,
     )

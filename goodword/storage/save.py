@@ -243,7 +243,7 @@ _STATEMENTS = {
     "unmerged": "DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)",
     "audience": "INSERT INTO audience VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
-    "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
+    "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
     "used": "UPDATE api_key SET last_used_at = ? WHERE hash = ?",
     "erasure": "INSERT INTO erasure VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 }

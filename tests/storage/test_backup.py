@@ -158,6 +158,11 @@ def test_a_backup_holds_nothing_readable(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "b.db").stat().st_mode & 0o077 == 0
 
 
+def test_a_backup_makes_its_folder(folder: Path, tmp_path: Path) -> None:
+    copy_database(folder, tmp_path / "far" / "away" / "b.db", silent)
+    restore(tmp_path / "far" / "away" / "b.db", tmp_path / "restored", folder, silent)
+
+
 def test_a_failed_copy_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     def full(done: int, total: int) -> None:
         raise OSError(28, "No space left on device")

@@ -34,6 +34,7 @@ from goodword.api.server import (
     shareable,
     step,
     supplier,
+    token,
     webhook,
     why,
 )
@@ -60,6 +61,7 @@ ENDPOINTS = [
     *reward_move.ENDPOINTS,
     *supplier.ENDPOINTS,
     *erasure.ENDPOINTS,
+    *token.ENDPOINTS,
     *webhook.ENDPOINTS,
     *report.ENDPOINTS,
 ]

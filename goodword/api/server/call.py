@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from starlette.datastructures import QueryParams
 
-from goodword.api.auth import Keyring, is_browser_key, may
+from goodword.api.auth import Keyring, is_browser_key, may, read_authorization
 from goodword.api.http import Request
 from goodword.api.intake import RETRY_AFTER, Intake
 from goodword.api.openapi import BASIC, BEARER, COOKIE, QUERY_TOKEN, Operation, Parameter
@@ -160,12 +160,15 @@ def read_text(value: object) -> str | None:
 
 
 def find_key(request: Request, query: QueryParams, keyring: Keyring, right: Right, *, takes_browser_keys: bool) -> Key:
-    """The key of a request. Errors: ServerRefusal 403 missing_access_token, 401 invalid_access_token, 403 access_denied."""
+    """The key of a request. Errors: ServerRefusal 403 missing_access_token, 401 invalid_access_token and expired_access_token, 403
+    access_denied."""
     header = request.headers.get(b"authorization", b"").strip()
     token = "" if header else query.get("access_token", "") or _cookie(request)
     if not header and not token:
         raise ServerRefusal("missing_access_token", "No access token was sent. Send the key as Authorization: Bearer KEY.")
     key = keyring.by_header(header) if header else keyring.by_secret(token)
+    if key is None and keyring.has_expired(token or read_authorization(header) or ""):
+        raise ServerRefusal("expired_access_token", "The access token has expired. Make a new one.", [(b"www-authenticate", b"Bearer")])
     if key is None:
         raise ServerRefusal("invalid_access_token", "The access token is unknown or revoked.", [(b"www-authenticate", b"Bearer")])
     if not may(key, right) or (is_browser_key(key) and not takes_browser_keys):
@@ -204,7 +207,7 @@ class Endpoint(Struct, frozen=True):
 
 COMMON_ERRORS = {
     400: "`invalid_parameter`, or what the description names.",
-    401: "`invalid_access_token`: the key is unknown or revoked.",
+    401: "`invalid_access_token`: the key is unknown or revoked. `expired_access_token`: it has ended by itself.",
     403: "`missing_access_token`; `access_denied`: the key lacks the right.",
     404: "`not_found`: no such path.",
     405: "`method_not_allowed`.",
@@ -250,12 +253,13 @@ def endpoint(
     description: str = "",
     query: Sequence[Parameter] = (),
     path_words: dict[str, str] | None = None,
+    body_required: bool = True,
 ) -> Endpoint:
     """A row of the route table, with what all of its kind share filled in."""
     has_person = "{person_id}" in path
     errors = COMMON_ERRORS | (BODY_ERRORS if body is not None else {}) | (PERSON_ERRORS if has_person else {})
     words = (PERSON_ID if has_person else {}) | (path_words or {})
     operation = Operation(
-        method, path, tag, summary, answer, body, description, query, words, errors, ErrorAnswer, SECURITY, is_body_required=True
+        method, path, tag, summary, answer, body, description, query, words, errors, ErrorAnswer, SECURITY, is_body_required=body_required
     )
     return Endpoint(operation, handler, right)
