@@ -20,6 +20,12 @@ class Setting(Struct, frozen=True):
 
 SETTINGS = (
     Setting("GOODWORD_DATA", "./goodword-data", "Folder of the embedded database and, unless set apart, of the key store."),
+    Setting(
+        "GOODWORD_DATABASE_URL",
+        "",
+        "Where the data is in PostgreSQL: `postgresql://user@host/database`, with commas between several hosts; empty means embedded.",
+    ),
+    Setting("GOODWORD_KEYS_URL", "", "The PostgreSQL database of the key store; empty means the same, in its schema `goodword_keys`."),
     Setting("GOODWORD_HOST", "127.0.0.1", "Address to listen on."),
     Setting("GOODWORD_PORT", "8765", "Port to listen on; 0 picks a free one."),
     Setting("GOODWORD_KEYS", "", "Folder of the key store (`keys*`); empty means the data folder."),

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from goodword.core import command as c
 from goodword.core.decide import decide
 from goodword.core.decision import Decision, Erased, Outcome, Record
+from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.profile import IdentityKey, Profile, ProfileId
+from goodword.storage.failure import Conflict
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Store
@@ -24,6 +26,7 @@ WAITING_MAX = 4_000
 REQUESTS_MAX = 600
 GROUP_MAX = 600
 PROBE_S = 1.0
+TRIES = 8
 STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
 
 
@@ -52,6 +55,7 @@ class Measures:
         self.commit_buckets = [0] * 12
         self.failures = 0
         self.overloads = 0
+        self.conflicts = 0
 
     def group(self, size: int, seconds: float) -> None:
         """Count one committed group: powers of two of its size, and of its time in 0.25 ms."""
@@ -63,6 +67,8 @@ class Measures:
 
 
 Reply = Callable[[list[Outcome] | Exception], None]
+Decided = tuple[int, Sequence[Record], int]
+"""An account, its records, the place in the log that was set aside for them."""
 
 
 class Engine:
@@ -168,7 +174,7 @@ class Engine:
         """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
         started = time.perf_counter()
         try:
-            outcomes = self._execute(commands)
+            outcomes = self._try(commands)
         except STORE_ERRORS as error:
             self.measures.failures += 1
             self.unavailable_since = self.unavailable_since or time.monotonic()
@@ -178,6 +184,15 @@ class Engine:
         self.unavailable_since = None
         self.measures.group(len(commands), time.perf_counter() - started)
         return outcomes
+
+    def _try(self, commands: Sequence[c.Command]) -> list[Outcome]:
+        """Decide and save, anew where another node was first."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._execute(commands)
+            except Conflict:
+                self.measures.conflicts += 1
+        return self._execute(commands)
 
     def _probe(self) -> None:
         """After a failure: try to write, so that a server no traffic is sent to notices that the disk has space again."""
@@ -196,33 +211,42 @@ class Engine:
         store = self.store
         now = self.clock()
         self._latest = max(self._latest, now)
-        facts = store.load(commands, now)
-        arrival = store.last_arrival
+        try:
+            facts = store.load(commands, now)
+            outcomes, decisions = self._decide(commands, facts, now)
+            if decisions:
+                store.save(decisions, now)
+        finally:
+            store.let_go()
+        verdicts = self.measures.verdicts
+        for outcome in outcomes:
+            verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
+        if decisions:
+            store.database.tidy()
+            self._tell_erased(decisions)
+        return outcomes
+
+    def _decide(self, commands: Sequence[c.Command], facts: dict[int, Facts], now: int) -> tuple[list[Outcome], list[Decided]]:
+        store = self.store
         accounts = max(store.accounts, default=0)
         outcomes: list[Outcome] = []
-        decisions = []
-        verdicts = self.measures.verdicts
+        decisions: list[Decided] = []
         for command in commands:
             known = facts[command.account]
-            fresh = Fresh(arrival + 1, ProfileId(store.reserve_profile_id()), accounts + 1)
+            place = known.place
+            fresh = Fresh(place.last + 1, ProfileId(store.reserve_profile_id()), accounts + 1)
             at = self._latest if type(command) is c.Erase else now
             decision = decide(command, known, at, fresh)
             records = decision.records
             if records:
-                arrival += 1
+                place.last += 1
                 known.lay(records)
-                decisions.append((self._account_of(command, decision), records, arrival))
+                decisions.append((self._account_of(command, decision), records, place.last))
                 if len(records) > 1 and _uses(records, fresh.profile_id):
                     store.use_profile_id()
-            outcome = decision.outcome
-            outcomes.append(outcome)
-            known.latest = outcome
-            verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
-        if decisions:
-            store.save(decisions, now)
-            store.database.tidy()
-            self._tell_erased(decisions)
-        return outcomes
+            outcomes.append(decision.outcome)
+            known.latest = decision.outcome
+        return outcomes, decisions
 
     def _tell_erased(self, decisions: Sequence[tuple[int, Sequence[Record], int]]) -> None:
         """Whoever holds texts in memory lets go of those that name a deleted person."""

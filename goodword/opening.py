@@ -16,4 +16,12 @@ def open_store(directory: Path, *, readonly: bool = False) -> Store:
     text = config.master_text()
     master = parse_master(text) if text else None
     disposable = frozenset() if readonly else frozenset(disposable_email_domains.blocklist)
-    return Store(directory, master=master, readonly=readonly, keys_in=config.keys_folder(), disposable_domains=disposable)
+    return Store(
+        directory,
+        master=master,
+        readonly=readonly,
+        keys_in=config.keys_folder(),
+        disposable_domains=disposable,
+        url=config.read("GOODWORD_DATABASE_URL") or None,
+        keys_url=config.read("GOODWORD_KEYS_URL") or None,
+    )

@@ -7,14 +7,43 @@ unseen.
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from tests.browser import chromium, node, node_modules
+from tests.postgres import NoPostgres
+from tests.stores import Pool, open_in_postgres
 
 __all__ = ["chromium", "node", "node_modules"]
 
 MARK = "NOT TESTED: "
+
+
+@pytest.fixture(scope="session")
+def postgres_pool() -> Iterator[Pool]:
+    """PostgreSQL for the whole session: started by the first test that needs it."""
+    try:
+        pool = Pool()
+    except NoPostgres as error:
+        pytest.skip(f"{MARK}{error.__doc__}")
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def in_postgres(postgres_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """Every folder that this test opens has its data in a PostgreSQL database of its own."""
+    with open_in_postgres(postgres_pool, monkeypatch):
+        yield postgres_pool
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def on_both(request: pytest.FixtureRequest) -> str:
+    """The test runs on the embedded database and on PostgreSQL."""
+    if request.param == "postgres":
+        request.getfixturevalue("in_postgres")
+    return str(request.param)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

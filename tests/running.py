@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import apsw
+import psycopg
 
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import new_id
@@ -30,6 +31,7 @@ from goodword.core.event import understand
 from goodword.core.message import Rejection, parse
 from goodword.engine import wall_clock_ms
 from goodword.storage.store import Store
+from tests.stores import URLS
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
@@ -79,7 +81,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
-                env=_environment(env),
+                env=_environment({**({"GOODWORD_DATABASE_URL": URLS[data]} if data in URLS else {}), **(env or {})}),
                 preexec_fn=prepare,
             )
         self.pid = self._process.pid
@@ -227,6 +229,9 @@ def basic(key: str) -> dict[str, str]:
 
 def rows(data: Path, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Committed rows, read beside the server."""
+    if data in URLS:
+        with psycopg.connect(URLS[data]) as reader:
+            return reader.execute(sql.replace("?", "%s"), params).fetchall()
     connection = apsw.Connection(str(data / "goodword.db"), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.set_busy_timeout(5_000)
@@ -248,17 +253,21 @@ def stored_hashes(store: Store, account: int, message_ids: Sequence[str]) -> dic
 def problems(store: Store) -> list[str]:
     """What is wrong with a store: the invariants of design.md section 5, by SQL and by opening every sealed row."""
     read = store.database.read
-    found = [f"integrity: {text}" for (text,) in read("PRAGMA integrity_check") if text != "ok"]
+    found = [f"integrity: {text}" for text in store.database.damages()]
     count = "SELECT count(*) FROM "
     checks = {
-        "message ids stored twice": count + "(SELECT 1 FROM event GROUP BY account_id, hash HAVING count(*) > 1)",
-        "keys of nobody": count + "identity i LEFT JOIN profile p ON p.id = i.profile_id WHERE i.profile_id IS NOT NULL AND p.id IS NULL",
-        "claims of no event": count + "claim c LEFT JOIN event e ON e.arrival = c.arrival WHERE e.arrival IS NULL",
-        "members that are nobody": count + "membership m LEFT JOIN profile p ON p.id = m.profile_id WHERE p.id IS NULL",
-        "person links of no event": count + "person_event l LEFT JOIN event e ON e.arrival = l.arrival WHERE e.arrival IS NULL",
-        "places taken twice": count + "receipt r JOIN event e ON e.arrival = r.arrival",
+        "message ids stored twice": count + "(SELECT 1 FROM event GROUP BY account_id, hash HAVING count(*) > 1) e",
+        "keys of nobody": count + "identity i LEFT JOIN profile p ON p.account_id = i.account_id AND p.id = i.profile_id"
+        " WHERE i.profile_id IS NOT NULL AND p.id IS NULL",
+        "claims of no event": count
+        + "claim c LEFT JOIN event e ON e.account_id = c.account_id AND e.arrival = c.arrival WHERE e.arrival IS NULL",
+        "members that are nobody": count
+        + "membership m LEFT JOIN profile p ON p.account_id = m.account_id AND p.id = m.profile_id WHERE p.id IS NULL",
+        "person links of no event": count
+        + "person_event l LEFT JOIN event e ON e.account_id = l.account_id AND e.arrival = l.arrival WHERE e.arrival IS NULL",
+        "places taken twice": count + "receipt r JOIN event e ON e.account_id = r.account_id AND e.arrival = r.arrival",
         "accounts whose tally and log differ": count + "(SELECT account_id, sum(count) n, sum(duplicates) d FROM tally GROUP BY 1) t"
-        " JOIN (SELECT account_id, sum(duplicate_of IS NULL) n, sum(duplicate_of IS NOT NULL) d FROM event GROUP BY 1) e"
+        " JOIN (SELECT account_id, count(*) FILTER (WHERE duplicate_of IS NULL) n, count(duplicate_of) d FROM event GROUP BY 1) e"
         " USING (account_id) WHERE (t.n, t.d) <> (e.n, e.d)",
     }
     for name, sql in checks.items():
@@ -275,11 +284,11 @@ def problems(store: Store) -> list[str]:
             owned = read("SELECT profile_id FROM identity WHERE account_id = ? AND key = ?", (account, store.sealer.hash(account, name)))
             if owned != [(number,)]:
                 found.append(f"profile {number} lists a key it does not own")
-    for arrival, number, hash16, body in read("SELECT arrival, profile_id, hash, body FROM event"):
+    for account, arrival, number, hash16, body in read("SELECT account_id, arrival, profile_id, hash, body FROM event"):
         key = store.keys.key(number)
         if key is not None:
             store.sealer.open_body(key, body)
-        if store.messages.find([hash16]) != {hash16: arrival}:
+        if store.find_messages(account, [hash16]) != {hash16: arrival}:
             found.append(f"event {arrival} is not found by its message id")
     return [*found, *store.keys.verify()]
 

@@ -94,7 +94,7 @@ def export(
     write = _write_lines if format == "jsonl" else _parquet_writer()
     with failing_clearly(), reader_of(folder(data)) as store, progress("Exporting") as report:
         number = account_in(store, account).number
-        total = store.last_arrival
+        total = store.end_of_log(number)
 
         def batches() -> Iterator[list[dict[str, Any]]]:
             count = 0

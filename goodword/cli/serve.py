@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -84,14 +85,13 @@ def serve(
     data: Annotated[Path | None, typer.Option(help="Data folder. [default: ./goodword-data]")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8765]")] = None,
-    database_url: Annotated[str | None, typer.Option(help="A PostgreSQL URL instead of the embedded database; not available yet.")] = None,
+    database_url: Annotated[str | None, typer.Option(help="Keep the data in PostgreSQL: postgresql://user@host/database")] = None,
     demo: Annotated[bool, typer.Option(help="Make a demo key and print a line to try it.")] = False,
 ) -> None:
     """Run the server. It is ready when it has printed its URL; SIGTERM drains it."""
     configure_logs()
     if database_url is not None:
-        typer.echo("goodword: this version has the embedded database only; leave --database-url out.", err=True)
-        raise typer.Exit(2)
+        os.environ["GOODWORD_DATABASE_URL"] = database_url
     directory = config.data_folder(str(data) if data else None)
     with failing_clearly():
         store = open_store(directory)

@@ -15,7 +15,7 @@ def verify(data: Data = None, as_json: Json = False) -> None:
     """Check every invariant of the data, beside a running server or without one. Exit code 1 when something is wrong."""
     with failing_clearly(), reader_of(folder(data)) as store, progress("Verifying") as report:
         problems = find_problems(store, report)
-        events = store.last_arrival
+        events = max(map(store.end_of_log, store.accounts), default=0)
     if as_json:
         typer.echo(msgspec.json.encode({"ok": not problems, "problems": problems}).decode())
     else:

@@ -69,10 +69,10 @@ async def index(page: Page) -> Response:
         if not fresh:
             return Response(status_code=204)
         return page.render("message/rows.html", lines=[line_of(page, each) for each in fresh], **_live(page, fresh[0].arrival))
-    before = page.number("before", page.store.last_arrival + 1)
+    before = page.number("before", page.store.end_of_log(page.account) + 1)
     found = log.messages(page.store, page.account, ROWS, before=before, **how)
     last = found[-1].arrival if len(found) == ROWS else before - LOOKED_AT_MAX if is_filtered else 0
-    newest = found[0].arrival if found and not page.query("before") else page.store.last_arrival
+    newest = found[0].arrival if found and not page.query("before") else page.store.end_of_log(page.account)
     return page.render(
         "message/index.html",
         lines=[line_of(page, each) for each in found],

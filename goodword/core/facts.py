@@ -9,6 +9,7 @@ from goodword.core.account import REGISTRATION, Account, Key
 from goodword.core.console import SignInLink, User
 from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Outcome, Record
 from goodword.core.event import Event, EventRef, Understood, cancel_claim, conversion_claim
+from goodword.core.fresh import Place
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.core.referral import Signals
 from goodword.core.referral_facts import ReferralFacts, ReferralLookup
@@ -46,6 +47,7 @@ class Facts(Struct):
     links: dict[bytes, SignInLink] = field(default_factory=dict)
     latest: Outcome | None = None
     referrals: ReferralFacts = field(default_factory=ReferralFacts)
+    place: Place = field(default_factory=Place)
 
     def profile(self, profile_id: ProfileId) -> Profile | None:
         """A profile by its id or by the id of one merged into it."""

@@ -9,6 +9,12 @@ from goodword.core.profile import ProfileId
 IDS_PER_COMMAND = 1_024
 
 
+class Place(Struct):
+    """The last place in the log that was given out: one for the installation, or one an account where nodes share a database."""
+
+    last: int = 0
+
+
 class Fresh(Struct, frozen=True, gc=False):
     """The next place in the log, the next profile number, the next account number."""
 

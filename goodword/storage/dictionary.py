@@ -125,9 +125,23 @@ def learn(store: Store) -> Iterator[None]:
     compress, _ = _pair(zstandard.ZstdCompressionDict(made[0]), zstandard.FORMAT_ZSTD1_MAGICLESS)
     judges = samples[:200]
     if sum(len(compress(body)) for body in judges) < SHRINKS_TO * sum(len(bodies.pack(body)) for body in judges):
-        store.keep_dictionary(bodies.number + 1, made[0])
+        keep(store, bodies.number + 1, made[0])
     masked.clear()
     samples.clear()
+
+
+def find(store: Store, number: int) -> bytes | None:
+    """A learned dictionary by its number."""
+    rows = list(store.database.load("SELECT bytes FROM dictionary WHERE number = ?", (number,)))
+    return store.sealer.open_dictionary(rows[0][0]) if rows else None
+
+
+def keep(store: Store, number: int, learned: bytes) -> None:
+    """Store a learned dictionary, and pack bodies with it from now on. On an error all stays as it was. Errors: DatabaseError."""
+    with store.transaction():
+        row = (number, store.last_arrival, store.sealer.seal_dictionary(learned))
+        store.database.write("INSERT INTO dictionary VALUES (?, ?, ?)", row)
+    store.sealer.bodies.use(number, learned)
 
 
 def _samples(store: Store) -> Iterator[list[bytes]]:

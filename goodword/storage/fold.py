@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from goodword.storage.sqlite import Database
+from goodword.storage.driver import Database
 
 MESSAGES, PEOPLE = 0, 1
 BUCKETS = 256
@@ -287,3 +287,12 @@ def replay(database: Database, messages: MessageIds, people: PersonEvents) -> No
             messages.add(hash16, arrival, account)
         if arrival > people_upto[profile_id >> 8 & 255]:
             people.add(profile_id, arrival, account)
+
+
+def last_arrival(database: Database) -> int:
+    """The last place in the log that was given out, whether or not a row of the log has it."""
+    found = database.load(
+        "SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"
+        " UNION ALL SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'arrival'"
+    )
+    return max(arrival or 0 for (arrival,) in found)

@@ -18,7 +18,7 @@ Whoever has the store open holds a shared flock on keys.bin: rotation, which rep
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -144,12 +144,20 @@ class KeyStore:
         except Unreadable:
             return self._key_for_certain(profile_id)
 
+    def fetch(self, profile_ids: Iterable[int]) -> None:
+        """Keys in files are always at hand."""
+
+    def rewrite(self) -> int:
+        """Nothing is left of destroyed keys: `destroy` overwrites them."""
+        return 0
+
     def destroyed_at(self, profile_id: int) -> int | None:
         """When the profile was deleted, in epoch ms; None when it was not."""
         return destroyed_at(keyfile.read_slot(self._fd, profile_id)) if 0 < profile_id <= self._header.allocated else None
 
-    def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
-        """Destroy keys for ever, and journal tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed).
+    def destroy(self, profile_ids: Sequence[int], tombstones: Sequence[tuple[int, bytes, int, int, bool]]) -> tuple[int, int]:
+        """Destroy keys for ever, and journal tombstones: (account_no, hash16, profile_id, deleted_at ms, suppressed). How many there were
+        before, and are now.
 
         A tombstone names one of `profile_ids`, 0 or `LIFTED`. A profile without one gets one with `NO_HASH` and the latest time.
         Again is harmless. Errors: ValueError and KeyStoreReadOnly (nothing was done); OSError: on a full disk nothing
@@ -158,7 +166,8 @@ class KeyStore:
         if not all(0 < n < self._next for n in profile_ids):
             raise ValueError("a profile number was never handed out")
         records = keyfile.complete(profile_ids, [Tombstone(*t) for t in tombstones])
-        end = (self._header.journal_len + 1) * RECORD_BYTES
+        before = self._header.journal_len
+        end = (before + 1) * RECORD_BYTES
         with self._locked(fcntl.LOCK_EX):
             try:
                 keyfile.write_at(self._journal_fd, b"".join(record.pack() for record in records), end)
@@ -171,6 +180,7 @@ class KeyStore:
             except OSError:
                 self.close()
                 raise
+        return before, self._header.journal_len
 
     def journal_len(self) -> int:
         """How many records `journal` has."""

@@ -28,12 +28,11 @@ def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Fac
 
 
 def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], now: int) -> Facts:
-    facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
+    facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id, place=store.place(account))
     if lookup.message_ids:
         hashes = store.sealer.hashes(account, "m", lookup.message_ids)
-        found = store.messages.find(list(hashes))
-        for hash16, arrival in found.items():
-            facts.seen[hashes[hash16]] = _event_ref(store, arrival, hash16)
+        for hash16, arrival in store.find_messages(account, list(hashes)).items():
+            facts.seen[hashes[hash16]] = _event_ref(store, account, arrival, hash16)
     if lookup.claims:
         _load_claims(store, account, lookup.claims, facts)
     _load_owners(store, account, lookup.keys, facts)
@@ -60,8 +59,8 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     return facts
 
 
-def _event_ref(store: Store, arrival: int, hash16: bytes) -> EventRef:
-    rows = list(store.database.load("SELECT profile_id FROM event WHERE arrival = ?", (arrival,)))
+def _event_ref(store: Store, account: int, arrival: int, hash16: bytes) -> EventRef:
+    rows = list(store.database.load("SELECT profile_id FROM event WHERE account_id = ? AND arrival = ?", (account, arrival)))
     return EventRef(arrival, ProfileId(rows[0][0] if rows else 0), hash16)
 
 
@@ -69,7 +68,8 @@ def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> 
     hashes = store.sealer.hashes(account, "", claims)
     rows = store.database.load(
         "SELECT c.key, c.arrival, e.profile_id, e.hash, e.at, e.amount FROM carray(?) k"
-        " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value LEFT JOIN event e ON e.arrival = c.arrival",
+        " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value"
+        " LEFT JOIN event e ON e.account_id = c.account_id AND e.arrival = c.arrival",
         (store.database.blobs(sorted(hashes)), account),
     )
     for key, arrival, profile_id, event_id, at, amount in rows:
@@ -86,7 +86,7 @@ def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Fact
         (store.database.blobs(sorted(hashes)), account),
     )
     owners = facts.owners
-    if store.tombstones_applied == store.keys.journal_len():
+    if not store.is_behind():
         for hash16, profile_id, barrier_at in rows:
             owners[hashes[hash16]] = Owner(profile_id, barrier_at)
         return
@@ -111,12 +111,12 @@ def load_profiles(store: Store, account: int, profile_ids: set[ProfileId]) -> di
     if not profile_ids:
         return {}
     rows = store.database.load(
-        "SELECT p.id, p.account_id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value",
-        (store.database.ints(sorted(profile_ids)),),
+        "SELECT p.id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value AND p.account_id = ?",
+        (store.database.ints(sorted(profile_ids)), account),
     )
     found = {}
-    for number, owner, doc in store.refreshed(rows):
+    for number, doc in store.refreshed(rows, 0):
         key = store.keys.key(number)
-        if owner == account and key is not None:
+        if key is not None:
             found[ProfileId(number)] = store.sealer.open_profile(key, doc)
     return found

@@ -181,7 +181,8 @@ class Loading:
                 known.clicks_by_ip[ip] = count
         for number, at in asked.shares_since.items():
             rows = self.store.database.load(
-                "SELECT coalesce(sum(max(recipients, 1)), 0) FROM share WHERE account_id = ? AND profile_id = ? AND at > ?",
+                "SELECT coalesce(sum(CASE WHEN recipients > 1 THEN recipients ELSE 1 END), 0) FROM share"
+                " WHERE account_id = ? AND profile_id = ? AND at > ?",
                 (account, number, at - SHARES_WITHIN_MS),
             )
             known.shares[number] = next(iter(rows))[0]
@@ -195,7 +196,7 @@ class Loading:
             codes,
             self.account,
         )
-        for code, number, body in self.store.refreshed(rows):
+        for code, number, body in self.store.refreshed(rows, 1):
             found = self._shareable(number, body)
             self.known.shareables[codes[code]] = found
             if found is not None:
@@ -205,7 +206,7 @@ class Loading:
             hashed,
             self.account,
         )
-        for slot, number, body in self.store.refreshed(rows):
+        for slot, number, body in self.store.refreshed(rows, 1):
             if (found := self._shareable(number, body)) is not None:
                 self.known.slots[slots[hashed[slot]]] = found
                 self.advocates.add(found.profile_id)
@@ -255,7 +256,7 @@ class Loading:
         self.profiles({self.facts.merged.get(number, number) for number in numbers})
 
     def _keep_rewards(self, rows: list[tuple[Any, ...]]) -> None:
-        for row in self.store.refreshed(rows):
+        for row in self.store.refreshed(rows, 1):
             reward = read_reward(self.store, row)
             self.known.keep(reward)
         for number, moves in self.read(
@@ -329,7 +330,7 @@ class Loading:
             numbers - self.known.journeys.keys(),
             self.account,
         )
-        for number, doc in self.store.refreshed(rows):
+        for number, doc in self.store.refreshed(rows, 0):
             key = self.store.keys.key(number)
             if key is not None:
                 self.known.journeys[number] = _journey(self.store.sealer.open_body(key, doc))

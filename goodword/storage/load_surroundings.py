@@ -36,7 +36,7 @@ def load_surroundings(loading: Loading, friends: set[ProfileId]) -> None:
 
 def _shares(loading: Loading, advocates: set[ProfileId]) -> None:
     for advocate, count in loading.read(
-        "SELECT s.profile_id, sum(max(s.recipients, 1)) FROM carray(?) k"
+        "SELECT s.profile_id, sum(CASE WHEN s.recipients > 1 THEN s.recipients ELSE 1 END) FROM carray(?) k"
         " CROSS JOIN share s ON s.account_id = ? AND s.profile_id = k.value AND s.at > ? GROUP BY s.profile_id",
         advocates - loading.known.shares.keys(),
         loading.account,

@@ -13,7 +13,7 @@ from goodword.core.account import Key, Scope
 from goodword.core.profile import Profile
 from goodword.storage.cipher import NONCE_BYTES, seal, unseal
 from goodword.storage.dictionary import BODY_BYTES_MAX, Bodies
-from goodword.storage.keys import KeyStore
+from goodword.storage.driver import Keys
 
 NONCES_AHEAD = 1024
 
@@ -28,7 +28,7 @@ _NO_HASHES: dict[str, bytes] = {}
 class Sealer:
     """Hashes and seals under one key store."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: Keys) -> None:
         self._hash = blake2b(key=keys.pepper, digest_size=16)
         self._begun: dict[int, blake2b] = {}
         self.group_hashes: dict[int, dict[str, bytes]] = {}

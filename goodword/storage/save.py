@@ -26,6 +26,7 @@ from goodword.core.decision import (
 )
 from goodword.core.event import Event
 from goodword.core.profile import Profile
+from goodword.storage import tombstone
 from goodword.storage.keys import LIFTED, NO_HASH
 from goodword.storage.rows import key_row
 from goodword.storage.save_console import ConsoleSaving
@@ -111,7 +112,7 @@ class Saving:
                 self.profiles[record.source] = (account, None)
                 self.others["merged"].append((account, record.source, record.target, record.at))
             case Repeats():
-                self.others["repeats"].append((record.of, record.arrival))
+                self.others["repeats"].append((account, record.of, record.arrival))
             case Audience():
                 self.others["audience"].append((account, record.name, record.created_at))
             case Membership():
@@ -171,25 +172,31 @@ class Saving:
         if self.tally:
             many(
                 "INSERT INTO tally VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, day, type, name, currency) DO UPDATE SET"
-                " count = count + excluded.count, duplicates = duplicates + excluded.duplicates, amount = amount + excluded.amount",
+                " count = tally.count + excluded.count, duplicates = tally.duplicates + excluded.duplicates,"
+                " amount = tally.amount + excluded.amount",
                 [(*slot, *counts) for slot, counts in self.tally.items()],
             )
         self.referrals.write()
         self.console.write()
-        for of, arrival in self.others.get("repeats", ()):
-            self._mark_repeat(of, arrival)
+        for account, of, arrival in self.others.get("repeats", ()):
+            self._mark_repeat(account, of, arrival)
         if self.erased:
             self._journal()
 
-    def _mark_repeat(self, of: int, arrival: int) -> None:
+    def changed_settings(self) -> set[int]:
+        """The accounts of which other nodes must read the settings anew."""
+        changed = {row[0] for name in ("account", "key") for row in self.others.get(name, ())}
+        return changed | self.referrals.changed_accounts
+
+    def _mark_repeat(self, account: int, of: int, arrival: int) -> None:
         """Two profiles with a registration each became one: the later event turns into a duplicate, in the log and the tally."""
         database = self.store.database
         rows = database.write(
-            "UPDATE event SET duplicate_of = ? WHERE arrival = ? AND duplicate_of IS NULL"
-            " RETURNING account_id, at, type, name, currency, amount",
-            (of, arrival),
+            "UPDATE event SET duplicate_of = ? WHERE account_id = ? AND arrival = ? AND duplicate_of IS NULL"
+            " RETURNING at, type, name, currency, amount",
+            (of, account, arrival),
         )
-        for account, at, kind, name, currency, amount in rows:
+        for at, kind, name, currency, amount in rows:
             database.write(
                 "UPDATE tally SET count = count - 1, duplicates = duplicates + 1, amount = amount - ?"
                 " WHERE account_id = ? AND day = ? AND type = ? AND name = ? AND currency = ?",
@@ -209,7 +216,7 @@ class Saving:
             if key is None:
                 raise LookupError(f"profile {number} has no key")
             rows.append((number, account, store.sealer.seal_profile(key, profile)))
-        store.database.many("INSERT INTO profile VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc", rows)
+        store.database.many("INSERT INTO profile VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc", rows)
         store.database.many("DELETE FROM profile WHERE id = ? AND account_id = ?", gone)
 
     def _journal(self) -> None:
@@ -226,13 +233,14 @@ class Saving:
             at, suppressed = erased.at, erased.is_suppressed
             tombstones += [(account, store.sealer.hash(account, key), 0, at, suppressed) for key in erased.keys]
             tombstones += [(account, NO_HASH, number, at, suppressed) for number in erased.profile_ids]
-        lags = store.tombstones_applied != store.keys.journal_len()  # a commit failed after a destruction: it is repeated here
-        store.keys.destroy(numbers, tombstones)
-        if lags:
-            self.tombstones_applied = store.apply_tombstones()
-        else:
-            self.tombstones_applied = store.keys.journal_len()
-            store.database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(self.tombstones_applied),))
+        behind = store.is_behind()  # a commit failed after a destruction: it is repeated here
+        before, after = store.keys.destroy(numbers, tombstones)
+        if behind:
+            self.tombstones_applied = tombstone.repeat(store)
+        else:  # among nodes another's destruction may be on its way: then the count stays, and `tombstone.catch_up` sees to it
+            self.tombstones_applied = after
+            sql = "UPDATE meta SET value = ? WHERE name = 'tombstones' AND value = ?"
+            store.database.many(sql, [(str(after), str(before))])
 
 
 _STATEMENTS = {

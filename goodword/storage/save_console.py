@@ -8,7 +8,7 @@ import msgspec
 
 from goodword.core.console import SESSION_LIVES_MS, AuditEntry, Session, SignInLink, User
 from goodword.core.decision import SessionSeen, SessionsEnded
-from goodword.storage.sqlite import Row
+from goodword.storage.driver import Row
 
 if TYPE_CHECKING:
     from goodword.storage.rows import Sealer

@@ -14,7 +14,7 @@ from goodword.storage.envelope import seal_for
 
 if TYPE_CHECKING:
     from goodword.core.times import Millis
-    from goodword.storage.sqlite import Database
+    from goodword.storage.driver import Database
     from goodword.storage.store import Store
 
 Rows = list[tuple[Any, ...]]

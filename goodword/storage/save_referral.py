@@ -15,10 +15,10 @@ from goodword.core.mailbox import normalize
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Given, Posting, Reward, SupplierSaved, Transition
 from goodword.core.times import Millis
+from goodword.storage.driver import Database
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
 from goodword.storage.save_tally import TallySaving
-from goodword.storage.sqlite import Database
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -41,6 +41,7 @@ class ReferralSaving:
         self.sums: dict[str, dict[tuple[Any, ...], list[int]]] = defaultdict(dict)
         self.changes_programs = False
         self.changes_blocks = False
+        self.changed_accounts: set[int] = set()
         self.deliveries = DeliverySaving(store)
         self.tallies = TallySaving(store)
 
@@ -165,6 +166,7 @@ class ReferralSaving:
                 )
 
     def _settings(self, account: int, record: Any) -> None:
+        self.changed_accounts.add(account)
         if isinstance(record, BlockListed):
             self._block(account, record)
             return
@@ -211,7 +213,9 @@ class ReferralSaving:
         self.rows["recipient_gone"].extend((account, digest(account, key)) for key in emails)
         mailboxes = dict.fromkeys(digest(account, "n" + normalize(key[1:])).hex() for key in emails)
         self.rows["note_gone"].extend((account, mailbox) for mailbox in mailboxes)
-        self.changes_blocks = self.changes_blocks or account in self.store.blocks
+        if account in self.store.blocks:
+            self.changes_blocks = True
+            self.changed_accounts.add(account)
         for number in erased.profile_ids:
             self.last["journey"].pop((account, number), None)
 
@@ -240,7 +244,7 @@ def erase_referrals(database: Database, account: int, number: int, hash16: bytes
     for name in _GONE:
         database.write(_ROWS[name], (account, number))
     database.write(
-        "UPDATE reward SET expires_at = min(ifnull(expires_at, ?1), ?1) WHERE account_id = ?2 AND profile_id = ?3"
+        "UPDATE reward SET expires_at = CASE WHEN expires_at < ?1 THEN expires_at ELSE ?1 END WHERE account_id = ?2 AND profile_id = ?3"
         " AND state IN ('EARNED', 'FAILED')",
         (at, account, number),
     )
@@ -291,7 +295,7 @@ _SUMS = {
     "balance": _sum("balance", "account_id profile_id unit", "amount"),
 }
 _ROWS = {
-    "server_outcomes": "INSERT OR REPLACE INTO meta VALUES (?, '1')",
+    "server_outcomes": "INSERT INTO meta VALUES (?, '1') ON CONFLICT DO NOTHING",
     "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
     "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?,?)",

@@ -120,7 +120,7 @@ class TallySaving:
         """Take off what stood for the same events, add what stands now. Events of this group were never judged before."""
         known: dict[int, set[int]] = {}
         for account, arrival, _ in self.judged:
-            if arrival <= self.store.last_arrival:
+            if arrival <= self.store.logged_before(account):
                 known.setdefault(account, set()).add(arrival)
         sql = f"SELECT {_JUDGEMENT} FROM carray(?) k CROSS JOIN judgement j ON j.account_id = ? AND j.arrival = k.value"
         for account, arrivals in known.items():
@@ -135,7 +135,7 @@ class TallySaving:
     def _settle_rewards(self) -> None:
         known: dict[int, set[int]] = {}
         for account, number in self.rewards:
-            if number // IDS_PER_COMMAND <= self.store.last_arrival:
+            if number // IDS_PER_COMMAND <= self.store.logged_before(account):
                 known.setdefault(account, set()).add(number)
         sql = f"SELECT {_REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
         for account, numbers in known.items():

@@ -15,9 +15,9 @@ class NotGoodword(Exception):
     """The database file belongs to another program; nothing was changed."""
 
 
-def migrations() -> list[tuple[int, str]]:
+def migrations(package: str = "goodword.storage.migrations") -> list[tuple[int, str]]:
     """Every migration: its number and its statements."""
-    folder = resources.files("goodword.storage.migrations")
+    folder = resources.files(package)
     files = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(".sql"))
     numbered = [(int(name[:4]), file.read_text()) for name, file in files]
     assert [number for number, _ in numbered] == list(range(1, len(numbered) + 1)), "two with one number: a database would skip one"

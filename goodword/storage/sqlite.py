@@ -10,7 +10,7 @@ import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,24 @@ class Database:
     def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Committed rows, for queries."""
         return list(self._reader.execute(sql, params))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """For as long as this lasts, `load` and `stream` see the data of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(apsw.Error):  # a damaged file may refuse even this
+                self._connection.execute("ROLLBACK")
+
+    def stream(self, sql: str) -> Iterator[Row]:
+        """The rows of a statement, one by one."""
+        return self._connection.execute(sql)
+
+    def damages(self) -> list[str]:
+        """What SQLite finds wrong with its file."""
+        return [str(said) for (said,) in self._connection.execute("PRAGMA integrity_check") if said != "ok"]
 
     def scan(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
         """Committed rows one by one, on a connection of its own, so that a long scan blocks nothing."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -18,19 +18,21 @@ from goodword.core.campaign import Programs
 from goodword.core.decision import Record
 from goodword.core.delivery import Endpoint, Health
 from goodword.core.facts import Facts
+from goodword.core.fresh import Place
 from goodword.core.quality import Reference
 from goodword.core.reward import Supplier
-from goodword.core.times import FOREVER
-from goodword.storage import dictionary, fold, schema
-from goodword.storage.keys import LIFTED, NO_HASH, KeyStore, KeyStoreMissing
+from goodword.storage import dictionary, fold, schema, tombstone
+from goodword.storage.driver import Database, Keys, Row
+from goodword.storage.keys import KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
-from goodword.storage.save_delivery import erase_deliveries
-from goodword.storage.save_referral import erase_referrals
-from goodword.storage.sqlite import Database, DatabaseError, Row
+from goodword.storage.sqlite import DatabaseError
+
+if TYPE_CHECKING:
+    from goodword.storage.nodes import Nodes
 
 DATABASE_FILE = "goodword.db"
 LOCK_FILE = "lock"
@@ -50,7 +52,14 @@ class OldKeyStore(Exception):
 
 
 class Store:
-    """Data as one process sees it. A readonly store reads beside a running server."""
+    """Data as one process sees it. A readonly store reads beside a running server.
+
+    With `url` the data is in PostgreSQL, the key store in the database of `keys_url` (the same, if that is None), and other
+    processes write beside this one (`nodes`); the folder holds what is this node's own."""
+
+    database: Database
+    keys: Keys
+    nodes: Nodes | None = None
 
     def __init__(
         self,
@@ -60,38 +69,65 @@ class Store:
         readonly: bool = False,
         keys_in: Path | None = None,
         disposable_domains: frozenset[str] = frozenset(),
+        url: str | None = None,
+        keys_url: str | None = None,
     ) -> None:
         self.directory = directory
         self.disposable_domains = disposable_domains
         self.readonly = readonly
         self._lock = -1
-        path, keys_folder = directory / DATABASE_FILE, keys_in or directory
+        with ExitStack() as opened:  # lets go of everything again if a later step fails
+            if url is None:
+                self._open_files(opened, master, keys_in or directory)
+            else:
+                self._connect(opened, url, keys_url or url, master, keys_in or directory)
+            self._prepare()
+            opened.pop_all()
+
+    def _open_files(self, opened: ExitStack, master: bytes | None, keys_folder: Path) -> None:
+        from goodword.storage.sqlite import Database
+
+        directory, readonly = self.directory, self.readonly
+        path = directory / DATABASE_FILE
         if readonly:
             if not path.exists():
                 raise Missing
         else:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock(directory)
-        with ExitStack() as opened:  # lets go of everything again if a later step fails
-            opened.callback(self._unlock)
-            if path.exists() and path.stat().st_size > 0:
-                with closing(Database(path, readonly=True)) as found:  # changes nothing of a file that is refused
-                    schema.check(found)
-                if not (keys_folder / "keys.bin").exists():
-                    raise KeyStoreMissing(keys_folder / "keys.bin")
-            # keys first: a crash in between leaves keys without data, which is a fresh start, not data without keys
-            self.keys = KeyStore.open(keys_folder, master=master, readonly=readonly)
-            opened.callback(self.keys.close)
-            self.database = Database(path, readonly=readonly)
-            opened.callback(self.database.close)
-            if not readonly:
-                schema.migrate(self.database)
-            self._prepare()
-            opened.pop_all()
+        opened.callback(self._unlock)
+        if path.exists() and path.stat().st_size > 0:
+            with closing(Database(path, readonly=True)) as found:  # changes nothing of a file that is refused
+                schema.check(found)
+            if not (keys_folder / "keys.bin").exists():
+                raise KeyStoreMissing(keys_folder / "keys.bin")
+        # keys first: a crash in between leaves keys without data, which is a fresh start, not data without keys
+        self.keys = KeyStore.open(keys_folder, master=master, readonly=readonly)
+        opened.callback(self.keys.close)
+        self.database = Database(path, readonly=readonly)
+        opened.callback(self.database.close)
+        if not readonly:
+            schema.migrate(self.database)
+
+    def _connect(self, opened: ExitStack, url: str, keys_url: str, master: bytes | None, folder: Path) -> None:
+        from goodword.storage import schema_nodes
+        from goodword.storage.keytable import KeyTable
+        from goodword.storage.nodes import Nodes
+        from goodword.storage.postgres import Database
+
+        database = Database(url, readonly=self.readonly)
+        opened.callback(database.close)
+        schema_nodes.check(database)
+        self.keys = KeyTable.open(keys_url, master=master, folder=folder)
+        opened.callback(self.keys.close)
+        self.database, self.nodes = database, Nodes(database)
+        if not self.readonly:
+            schema_nodes.migrate(database, self.nodes)
 
     def _prepare(self) -> None:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
+        self._place, self._is_held = Place(), False
         self.accounts: dict[int, Account] = {}
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
@@ -110,39 +146,18 @@ class Store:
 
     def _open(self) -> None:
         database = self.database
-        bound = next(iter(database.load("SELECT value FROM meta WHERE name = 'key_store'")), None)
         if not self.readonly:
-            if bound is None:
-                with self._transaction():
-                    self._insert_account(DEFAULT_ACCOUNT)
-                    database.write("INSERT INTO meta VALUES ('key_store', ?)", (self.keys.store_id.hex(),))
-            elif bound[0] != self.keys.store_id.hex():
-                raise OldKeyStore
-            rows = list(database.load("SELECT value FROM meta WHERE name = 'tombstones'"))
-            self.tombstones_applied = int(rows[0][0]) if rows else 0
-            if self.tombstones_applied < self.keys.journal_len():
-                with self._transaction():
-                    applied = self.apply_tombstones()
-                self.tombstones_applied = applied
-        highest = next(iter(database.load("SELECT coalesce(max(id), 0) FROM profile")))[0]
-        if highest > self.keys.allocated:
-            self.keys.refresh()  # the server may have handed out more since a reader opened them
-        if highest > self.keys.allocated:
-            raise OldKeyStore
-        self.load_accounts()
-        load_programs(self)
-        folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
-        for kind, bucket, upto in database.load("SELECT kind, bucket, upto FROM fold"):
-            if kind in folded:
-                folded[kind][bucket] = upto
-        self.messages = fold.MessageIds(database, folded[fold.MESSAGES])
-        if not self.readonly:
-            self.messages.load_filters()
-        self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
-        fold.replay(database, self.messages, self.people)
-        self.last_arrival = last_arrival(database)
+            with self.transaction():
+                if self.nodes is not None:
+                    self.nodes.alone()
+                self._bind()
+        if self.nodes is None:
+            self._check_numbers()
+        self.load_settings()
+        self._open_indexes()
+        self.last_arrival = 0 if self.nodes is not None else fold.last_arrival(database)
         self._reserved: int | None = None
-        self.sealer.bodies.find = self._find_dictionary
+        self.sealer.bodies.find = lambda number: dictionary.find(self, number)
         self.learned_at = 0
         if not self.readonly:
             newest = "SELECT number, arrival, bytes FROM dictionary ORDER BY number DESC LIMIT 1"
@@ -150,47 +165,62 @@ class Store:
                 self.sealer.bodies.use(number, self.sealer.open_dictionary(sealed))
                 self.learned_at = arrival
 
-    def _insert_account(self, account: Account) -> None:
-        self.database.write(
-            "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (account.number, account.id, account.created_at, msgspec.json.encode(account.settings).decode()),
-        )
+    def _bind(self) -> None:
+        """Bind a new database to its key store, and bring an older one up to date with it; part of the caller's transaction."""
+        bound = self.kept("key_store")
+        if bound is None:
+            self._insert_account(DEFAULT_ACCOUNT)
+            self.keep("key_store", self.keys.store_id.hex())
+        elif bound != self.keys.store_id.hex():
+            raise OldKeyStore
+        if self.kept("tombstones") is None:
+            self.keep("tombstones", "0")
+        self.tombstones_applied = int(self.kept("tombstones") or 0)
+        if self.tombstones_applied < self.keys.journal_len():
+            self.tombstones_applied = tombstone.repeat(self)
 
-    def apply_tombstones(self) -> int:
-        """Repeat the deletions, and the ends of suppressions, that the key store remembers and this database, restored from a backup or
-        cut off, does not.
+    def _check_numbers(self) -> None:
+        highest = next(iter(self.database.load("SELECT coalesce(max(id), 0) FROM profile")))[0]
+        if highest > self.keys.allocated:
+            self.keys.refresh()  # the server may have handed out more since a reader opened them
+        if highest > self.keys.allocated:
+            raise OldKeyStore
 
-        Part of the caller's transaction, after which `tombstones_applied` is what this returns."""
+    def _open_indexes(self) -> None:
+        """Among nodes nothing is folded, and nothing waits in memory: others must find it."""
         database = self.database
-        for account, hash16, number, at, suppressed in self.keys.journal(self.tombstones_applied):
-            if number == LIFTED:
-                lifted = "UPDATE identity SET barrier_at = ? WHERE account_id = ? AND key = ? AND barrier_at = ?"
-                database.write(lifted, (at, account, hash16, FOREVER))
-                continue
-            if number:
-                database.write("DELETE FROM profile WHERE id = ?", (number,))
-                database.write("DELETE FROM membership WHERE account_id = ? AND profile_id = ?", (account, number))
-                database.write("DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)", (account, number, number))
-                erase_deliveries(database, account, number)
-                erase_referrals(database, account, number, None, at)
-            if hash16 == NO_HASH:
-                continue
-            erase_referrals(database, account, 0, hash16, at)
-            owned = database.write("SELECT profile_id FROM identity WHERE account_id = ? AND key = ?", (account, hash16))
-            owner = owned[0][0] if owned else None
-            if owner is not None and self.keys.key(owner) is None:
-                owner = None
-            database.write(
-                "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
-                " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = max(barrier_at, excluded.barrier_at)",
-                (account, hash16, owner, FOREVER if suppressed else at),
-            )
-        applied = self.keys.journal_len()
-        database.write("INSERT OR REPLACE INTO meta VALUES ('tombstones', ?)", (str(applied),))
-        return applied
+        folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
+        for kind, bucket, upto in database.load("SELECT kind, bucket, upto FROM fold"):
+            if kind in folded:
+                folded[kind][bucket] = upto
+        self.messages = fold.MessageIds(database, folded[fold.MESSAGES])
+        self.people = fold.PersonEvents(database, folded[fold.PEOPLE])
+        if self.nodes is None:
+            if not self.readonly:
+                self.messages.load_filters()
+            fold.replay(database, self.messages, self.people)
+
+    def kept(self, name: str) -> str | None:
+        """A value of the installation's own."""
+        found = next(iter(self.database.load("SELECT value FROM meta WHERE name = ?", (name,))), None)
+        return None if found is None else str(found[0])
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep a value of the installation's own; part of the caller's transaction."""
+        self.database.many("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", [(name, value)])
+
+    def load_settings(self) -> None:
+        """Read anew what people configured."""
+        self.load_accounts()
+        load_programs(self)
+
+    def _insert_account(self, account: Account) -> None:
+        row = (account.number, account.id, account.created_at, msgspec.json.encode(account.settings).decode())
+        self.database.many("INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", [row])
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """What is written meanwhile is committed together, or not at all."""
         try:
             self.database.begin()
             yield
@@ -209,11 +239,46 @@ class Store:
         self.keys_by_id = {key.id: key for key in keys}
         self.keys_by_hash = {key.hash: key for key in keys}
 
-    def refreshed(self, rows: Iterable[Row]) -> list[Row]:
-        """Rows that were read, once a readonly store knows of every key handed out before, and destroyed, by then."""
+    def refreshed(self, rows: Iterable[Row], person: int | None = None) -> list[Row]:
+        """Rows that were read, once this process knows of every key handed out before, and destroyed, by then.
+
+        `person`: the column of the numbers whose keys will be asked for."""
         read = list(rows)
-        self.keys.refresh()
+        if self.nodes is None:
+            self.keys.refresh()
+        else:
+            if not self._is_held:  # a held account said so itself (`_arrived`)
+                self.keys.refresh()
+            if person is not None:
+                self.fetch_keys(row[person] for row in read)
         return read
+
+    def fetch_keys(self, profile_ids: Iterable[int]) -> None:
+        """Have these people's keys at hand, where asking for them one by one takes a journey each."""
+        if self.nodes is not None:
+            self.keys.fetch(profile_ids)
+
+    def is_behind(self) -> bool:
+        """Whether a destruction of keys waits to be repeated in the database: what stood beside it was not committed."""
+        return self.nodes is None and self.tombstones_applied != self.keys.journal_len()
+
+    def place(self, account: int) -> Place:
+        """The last place given out in the log that an account's messages enter."""
+        if self.nodes is None:
+            return self._place
+        return self.nodes.places.get(account) or Place()
+
+    def logged_before(self, account: int) -> int:
+        """The last place in an account's log before the group that is being decided."""
+        return self.last_arrival if self.nodes is None else self.nodes.before.get(account, 0)
+
+    def end_of_log(self, account: int) -> int:
+        """The last place in an account's log."""
+        return self.last_arrival if self.nodes is None else self.nodes.end_of_log(account)
+
+    def find_messages(self, account: int, hashes: list[bytes]) -> dict[bytes, int]:
+        """The arrivals of those of an account's message ids that were stored."""
+        return self.messages.find(hashes) if self.nodes is None else self.nodes.find_messages(account, hashes)
 
     def reserve_profile_id(self) -> int:
         """The next unused profile number; the same one until it is used. Errors: OSError when the disk is full."""
@@ -226,9 +291,26 @@ class Store:
         self._reserved = None
 
     def load(self, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
-        """What a group of commands needs to know, which is decided `now`."""
+        """What a group of commands needs to know, which is decided `now`. Among nodes, no other writes for its accounts until it is
+        saved or let go."""
         self.sealer.group_hashes.clear()  # what a group that failed left behind goes too
+        if self.nodes is None:
+            self._place = Place(self.last_arrival)
+            return load(self, commands, now)
+        self._is_held = True
+        self.nodes.hold(commands)
+        has_settings, has_erased = self.nodes.arrived()
+        if has_settings:
+            self.load_settings()
+        if has_erased:
+            self.keys.refresh()
         return load(self, commands, now)
+
+    def let_go(self) -> None:
+        """The group is done, or will not be."""
+        if self._is_held:
+            self._is_held = False
+            self.database.rollback()
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
         """Write a group's records (account, records, place in the log) and commit: returns when they are durable. On an error nothing is
@@ -236,8 +318,29 @@ class Store:
         saving = Saving(self)
         for account, records, arrival in decisions:
             saving.take(account, records, arrival)
+        if self.nodes is None:
+            self._save_folded(saving, decisions[-1][2], now)
+        else:
+            self._save_among(self.nodes, saving, now)
+        if saving.changes_accounts:
+            self.load_accounts()
+        if saving.referrals.changes_programs:
+            load_programs(self)
+        elif saving.referrals.changes_blocks:
+            load_blocks(self)
+        saving.referrals.deliveries.committed()
+
+    def _save_among(self, nodes: Nodes, saving: Saving, now: int) -> None:
+        saving.write()
+        nodes.index(saving.rows)
+        for number, *_ in saving.others.get("account", ()):
+            nodes.add(number)
+        nodes.leave(now, saving.changed_settings(), {account for account, _ in saving.erased})
+        nodes.commit()
+        self._is_held = False
+
+    def _save_folded(self, saving: Saving, last: int, now: int) -> None:
         database = self.database
-        last = decisions[-1][2]
         logged = max(self.last_arrival, saving.last_logged())
         try:
             database.begin()
@@ -245,7 +348,7 @@ class Store:
             self.people.fold(self.last_arrival)
             saving.write()
             if last > logged:  # a place that no row of the log remembers: ids made of it must not be given out again
-                database.write("INSERT OR REPLACE INTO meta VALUES ('arrival', ?)", (str(last),))
+                self.keep("arrival", str(last))
             database.commit()
         except BaseException:
             database.rollback()
@@ -261,46 +364,18 @@ class Store:
         for arrival, account, hash16, profile_id, *_ in saving.rows:
             add_message(hash16, arrival, account)
             add_link(profile_id, arrival, account)
-        if saving.changes_accounts:
-            self.load_accounts()
-        if saving.referrals.changes_programs:
-            load_programs(self)
-        elif saving.referrals.changes_blocks:
-            load_blocks(self)
-        saving.referrals.deliveries.committed()
 
     def probe(self, now: int) -> None:
         """Write a row that means nothing, to see whether writing works. Errors: OSError, DatabaseError."""
         self.reserve_profile_id()
-        with self._transaction():
-            self.database.write("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(now),))
+        with self.transaction():
+            self.keep("probe", str(now))
 
     def background(self) -> Iterator[None]:
         """Work for idle moments, a slice a step: the filters of message ids that a crash lost; a better dictionary for bodies."""
         yield from self.messages.rebuild()
-        yield from dictionary.learn(self)
-
-    def _find_dictionary(self, number: int) -> bytes | None:
-        rows = list(self.database.load("SELECT bytes FROM dictionary WHERE number = ?", (number,)))
-        return self.sealer.open_dictionary(rows[0][0]) if rows else None
-
-    def keep_dictionary(self, number: int, learned: bytes) -> None:
-        """Store a learned dictionary, and pack bodies with it from now on. On an error all stays as it was. Errors: DatabaseError."""
-        with self._transaction():
-            row = (number, self.last_arrival, self.sealer.seal_dictionary(learned))
-            self.database.write("INSERT INTO dictionary VALUES (?, ?, ?)", row)
-        self.sealer.bodies.use(number, learned)
-
-    def trim_receipts(self, kept: int) -> None:
-        """Bound the message log: of each account only the last `kept` refused, dropped and repeated messages stay. Errors: OSError."""
-        for account in self.accounts:
-            newest = "SELECT arrival FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT 1 OFFSET ?"
-            cut = self.database.read(newest, (account, kept))
-            if cut:
-                try:
-                    self.database.write("DELETE FROM receipt WHERE account_id = ? AND arrival <= ?", (account, cut[0][0]))
-                except DatabaseError as error:
-                    raise OSError(str(error)) from error
+        if self.nodes is None:
+            yield from dictionary.learn(self)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -332,15 +407,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def last_arrival(database: Database) -> int:
-    """The last place in the log that was given out, whether or not a row of the log has it."""
-    found = database.load(
-        "SELECT max(arrival) FROM event UNION ALL SELECT max(arrival) FROM receipt"
-        " UNION ALL SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'arrival'"
-    )
-    return max(arrival or 0 for (arrival,) in found)
 
 
 def _lock(directory: Path) -> int:

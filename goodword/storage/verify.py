@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -28,11 +27,13 @@ from goodword.core.message import Rejection, parse
 from goodword.core.profile import Profile
 from goodword.storage import fold, verify_delivery, verify_reward, verify_tally
 from goodword.storage.cipher import Unreadable
+from goodword.storage.driver import Row
+from goodword.storage.failure import DatabaseFailure
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.rows import split_body
 from goodword.storage.save import DAY_MS
-from goodword.storage.sqlite import DatabaseError, Row
-from goodword.storage.store import Store, last_arrival
+from goodword.storage.sqlite import DatabaseError
+from goodword.storage.store import Store
 
 BATCH = 1_000
 PROBLEMS_MAX = 1_000
@@ -89,19 +90,15 @@ def _silently(_done: float, _total: float, _remark: str) -> None:
 def verify(store: Store, progress: Progress = _silently) -> list[str]:
     """What is wrong, a sentence each, at most PROBLEMS_MAX; empty when all is well. Errors: DatabaseError where nothing can be read."""
     problems: list[str] = []
-    database = store.database
-    database.load("BEGIN")
     try:
-        for problem in _Verifying(store, progress).problems():
-            problems.append(problem)
-            if len(problems) >= PROBLEMS_MAX:
-                problems.append(f"Stopped after {PROBLEMS_MAX} problems.")
-                break
-    except DatabaseError as error:
+        with store.database.snapshot():
+            for problem in _Verifying(store, progress).problems():
+                problems.append(problem)
+                if len(problems) >= PROBLEMS_MAX:
+                    problems.append(f"Stopped after {PROBLEMS_MAX} problems.")
+                    break
+    except (DatabaseError, DatabaseFailure) as error:
         problems.append(f"The database cannot be read any further: {error}.")
-    finally:
-        with suppress(DatabaseError):  # a damaged file may refuse even this
-            database.load("ROLLBACK")
     return problems
 
 
@@ -155,7 +152,7 @@ class _Verifying:
     def _batches(self, sql: str) -> Iterator[list[Row]]:
         """The rows of a statement, some at a time. The cursor stays in the snapshot."""
         rows: list[Row] = []
-        for row in self.database.load(sql):
+        for row in self.database.stream(sql):
             rows.append(row)
             if len(rows) == BATCH:
                 yield rows
@@ -170,9 +167,7 @@ class _Verifying:
         self.progress(self._done, self._total, self._remark)
 
     def _file(self) -> Iterator[str]:
-        for (said,) in self.database.load("PRAGMA integrity_check"):
-            if said != "ok":
-                yield f"The database file is damaged: {said}."
+        yield from (f"The database file is damaged: {said}." for said in self.database.damages())
 
     def _accounts(self) -> Iterator[str]:
         for table in _ACCOUNT_TABLES:
@@ -188,7 +183,10 @@ class _Verifying:
 
     def _indexes(self) -> Iterator[str]:
         """Watermarks; then both folded indexes as they would be after a restart, for the checks that follow."""
-        self.last_arrival = last_arrival(self.database)
+        self.messages, self.people = self.store.messages, self.store.people
+        if self.store.nodes is not None:
+            return
+        self.last_arrival = fold.last_arrival(self.database)
         folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}
         for kind, bucket, upto in self.database.load("SELECT kind, bucket, upto FROM fold"):
             if kind not in folded or not 0 <= bucket < fold.BUCKETS:
@@ -206,20 +204,26 @@ class _Verifying:
             if (count := self._count(f"message_{number}")) > rows:
                 yield f"message_{number} has {count} rows; {rows} are on record."
 
+    def _found(self, account: int, hashes: list[bytes]) -> dict[bytes, int]:
+        return self.messages.find(hashes) if self.store.nodes is None else self.store.find_messages(account, hashes)
+
     def _doc(self, number: int, doc: bytes) -> Profile | None:
         """A profile's document; None when its key was destroyed. Errors: those of _BODY_ERRORS."""
         key = self.keys.key(number)
         return None if key is None else self.store.sealer.open_profile(key, doc)
 
-    def _docs(self, numbers: set[int]) -> dict[int, tuple[int, Profile | None]]:
-        """Account and document of profiles that have a row."""
-        sql = "SELECT p.id, p.account_id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value"
+    def _docs(self, places: set[tuple[int, int]]) -> dict[int, tuple[int, Profile | None]]:
+        """Account and document of profiles that have a row, of these places: account and number."""
+        sql = "SELECT p.id, p.account_id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value AND p.account_id IN (?, ?)"
         found: dict[int, tuple[int, Profile | None]] = {}
-        for number, account, doc in self.database.load(sql, (self.database.ints(sorted(numbers)),)):
-            try:
-                found[number] = (account, self._doc(number, doc))
-            except _BODY_ERRORS:  # said once, in `_profiles`
-                found[number] = (account, None)
+        self.store.fetch_keys({number for _, number in places})
+        for asked in {account for account, _ in places}:
+            numbers = self.database.ints(sorted(number for account, number in places if account == asked))
+            for number, account, doc in self.database.load(sql, (numbers, asked, asked)):
+                try:
+                    found[number] = (account, self._doc(number, doc))
+                except _BODY_ERRORS:  # said once, in `_profiles`
+                    found[number] = (account, None)
         return found
 
     def _was_destroyed(self, number: int) -> bool:
@@ -236,6 +240,7 @@ class _Verifying:
     def _profiles(self) -> Iterator[str]:
         for rows in self._batches("SELECT id, account_id, doc FROM profile ORDER BY id"):
             profiles: list[tuple[int, Profile]] = []
+            self.store.fetch_keys(row[0] for row in rows)
             for number, account, doc in rows:
                 try:
                     profile = self._doc(number, doc)
@@ -261,16 +266,16 @@ class _Verifying:
         sql = "SELECT i.key, i.profile_id FROM carray(?) k CROSS JOIN identity i ON i.account_id = ? AND i.key = k.value"
         for account in {account for account, _ in profiles}:
             hashes = {digest(account, key): profile.id for its, profile in profiles if its == account for key in profile.keys}
-            owners = dict(self.database.load(sql, (self.database.blobs(sorted(hashes)), account))) if hashes else {}
+            owners: dict[bytes, int] = dict(self.database.load(sql, (self.database.blobs(sorted(hashes)), account))) if hashes else {}
             for hash16, number in hashes.items():
                 if owners.get(hash16) != number:
                     yield f"Profile {number} has the look-up key {hash16.hex()}, which finds {owners.get(hash16) or 'nobody'}."
 
     def _registrations(self, profiles: list[tuple[int, Profile]]) -> Iterator[str]:
         wanted = {profile.registration: (account, profile.id) for account, profile in profiles if profile.registration is not None}
-        found = self._events_at(set(wanted))
+        found = self._events_at({(account, arrival) for arrival, (account, _) in wanted.items()})
         for arrival, (account, number) in wanted.items():
-            if found.get(arrival, (0, 0))[0] != account:
+            if (account, arrival) not in found:
                 yield f"Profile {number} registered with event {arrival}, which does not exist."
 
     def _standings(self, profiles: list[tuple[int, Profile]]) -> Iterator[str]:
@@ -285,7 +290,7 @@ class _Verifying:
     def _identities(self) -> Iterator[str]:
         digest = self.store.sealer.hash
         for rows in self._batches("SELECT account_id, key, profile_id FROM identity WHERE profile_id IS NOT NULL"):
-            docs = self._docs({number for _, _, number in rows})
+            docs = self._docs({(account, number) for account, _, number in rows})
             hashes = {
                 number: {digest(account, key) for key in profile.keys} for number, (account, profile) in docs.items() if profile is not None
             }
@@ -300,8 +305,10 @@ class _Verifying:
 
     def _merges(self) -> Iterator[str]:
         sql = (
-            "SELECT m.account_id, m.source, m.target, p.id, n.target, t.id FROM merged m LEFT JOIN profile p ON p.id = m.source"
-            " LEFT JOIN merged n ON n.account_id = m.account_id AND n.source = m.target LEFT JOIN profile t ON t.id = m.target"
+            "SELECT m.account_id, m.source, m.target, p.id, n.target, t.id FROM merged m"
+            " LEFT JOIN profile p ON p.account_id = m.account_id AND p.id = m.source"
+            " LEFT JOIN merged n ON n.account_id = m.account_id AND n.source = m.target"
+            " LEFT JOIN profile t ON t.account_id = m.account_id AND t.id = m.target"
         )
         for rows in self._batches(sql):
             for _, source, target, document, next_target, target_document in rows:
@@ -317,7 +324,7 @@ class _Verifying:
     def _memberships(self) -> Iterator[str]:
         audiences = set(self.database.load("SELECT account_id, name FROM audience"))
         for rows in self._batches("SELECT account_id, audience, profile_id, since FROM membership"):
-            docs = self._docs({number for _, _, number, _ in rows})
+            docs = self._docs({(account, number) for account, _, number, _ in rows})
             for account, audience, number, _ in rows:
                 if (account, audience) not in audiences:
                     yield f"membership: profile {number} is in an audience that does not exist."
@@ -327,11 +334,14 @@ class _Verifying:
                 elif profile is not None and (owner != account or audience not in profile.audiences):
                     yield f"membership: profile {number} is in an audience that its document does not know."
 
-    def _events_at(self, arrivals: set[int]) -> dict[int, tuple[int, int]]:
-        """Account and profile of the events there are."""
-        sql = "SELECT e.arrival, e.account_id, e.profile_id FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value"
-        rows = self.database.load(sql, (self.database.ints(sorted(arrivals)),)) if arrivals else ()
-        return {arrival: (account, profile_id) for arrival, account, profile_id in rows}
+    def _events_at(self, places: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of the places (account, arrival) that have an event."""
+        sql = "SELECT e.account_id, e.arrival FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?"
+        found: set[tuple[int, int]] = set()
+        for asked in {account for account, _ in places}:
+            arrivals = self.database.ints(sorted(arrival for account, arrival in places if account == asked))
+            found.update((account, arrival) for account, arrival in self.database.load(sql, (arrivals, asked)))
+        return found
 
     def _events(self) -> Iterator[str]:
         counted: Counter[tuple[Any, ...]] = Counter()
@@ -346,7 +356,8 @@ class _Verifying:
         for rows in self._batches(sql):
             total += len(rows)
             yield from self._places(rows, newest)
-            earlier = self._events_at({row[8] for row in rows if row[8] is not None})
+            earlier = self._events_at({(row[1], row[8]) for row in rows if row[8] is not None})
+            self.store.fetch_keys(row[3] for row in rows)
             for arrival, account, hash16, number, kind, name, at, _, duplicate_of, amount, currency, body in rows:
                 slot = (account, at // DAY_MS, kind, name, currency or "")
                 if duplicate_of is None:
@@ -354,7 +365,7 @@ class _Verifying:
                     amounts[slot] += amount or 0
                 else:
                     repeated[slot] += 1
-                    if duplicate_of >= arrival or earlier.get(duplicate_of, (0,))[0] != account:
+                    if duplicate_of >= arrival or (account, duplicate_of) not in earlier:
                         yield f"Event {arrival} repeats event {duplicate_of}, which is not an earlier one of its account."
                 yield from self._body(arrival, account, hash16, number, kind, body)
         yield from self._tally(counted, repeated, amounts)
@@ -364,21 +375,23 @@ class _Verifying:
 
     def _places(self, rows: list[Row], newest: int) -> Iterator[str]:
         """Each event is found by its message id, and among its person's."""
-        found = self.messages.find([row[2] for row in rows])
+        accounts = {row[1] for row in rows}
+        found = {account: self._found(account, [row[2] for row in rows if row[1] == account]) for account in accounts}
         for row in rows:
-            place = found.get(row[2])
+            place = found[row[1]].get(row[2])
             if place is None:
                 if row[7] >= newest - fold.KEPT_MS:
                     yield f"Event {row[0]} is not found by its message id."
             elif place != row[0] and (row[7] >= newest - fold.KEPT_MS or place < row[0]):
                 yield f"Event {row[0]} has the message id of event {place}."
-        arrivals = {row[0] for row in rows}
         sql = (
-            "SELECT e.arrival FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value CROSS JOIN person_event p"
-            " ON p.account_id = e.account_id AND p.profile_id = e.profile_id AND p.arrival = e.arrival"
+            "SELECT e.account_id, e.arrival FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?"
+            " CROSS JOIN person_event p ON p.account_id = e.account_id AND p.profile_id = e.profile_id AND p.arrival = e.arrival"
         )
-        linked = {arrival for (arrival,) in self.database.load(sql, (self.database.ints(sorted(arrivals)),))}
-        unlinked = [row for row in rows if row[0] not in linked]
+        linked: set[Row] = set()
+        for account in accounts:
+            linked.update(self.database.load(sql, (self.database.ints(sorted(row[0] for row in rows if row[1] == account)), account)))
+        unlinked = [row for row in rows if (row[1], row[0]) not in linked]
         for row in unlinked:
             if row[0] not in self.waiting.get(row[3], ()):
                 yield f"Event {row[0]} is not among those of profile {row[3]}."
@@ -421,7 +434,7 @@ class _Verifying:
 
     def _claims(self) -> Iterator[str]:
         for rows in self._batches("SELECT account_id, key, arrival FROM claim"):
-            found = self._events_at({arrival for _, _, arrival in rows})
+            found = self._events_at({(account, arrival) for account, _, arrival in rows})
             for account, key, arrival in rows:
-                if found.get(arrival, (0,))[0] != account:
+                if (account, arrival) not in found:
                     yield f"The dedup key {key.hex()} points to event {arrival}, which does not exist in its account."

@@ -51,7 +51,7 @@ def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
 
 
 def _sealed(store: Store, is_pending: Callable[[int], bool], sql: str, what: str) -> Iterator[str]:
-    for number, profile_id, other_id, sealed in store.database.load(sql):
+    for number, profile_id, other_id, sealed in store.database.stream(sql):
         try:
             opened = open_for(store, profile_id, other_id, sealed)
         except _ERRORS:

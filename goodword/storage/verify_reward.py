@@ -15,17 +15,17 @@ import msgspec
 
 from goodword.core.reward import DAY_MS, HELD, LEDGER, TRANSITIONS
 from goodword.storage.cipher import Unreadable
+from goodword.storage.driver import Row
 from goodword.storage.keys import KeyStoreError
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 _ERRORS = (Unreadable, KeyStoreError, msgspec.MsgspecError, ValueError)
 _LIVE = "state NOT IN ('CANCELED', 'REVOKED', 'EXPIRED')"
 _CHECKS = {
     "SELECT c.id FROM coupon c LEFT JOIN reward r ON r.account_id = c.account_id AND r.id = c.reward_id"
-    " WHERE c.reward_id IS NOT NULL AND r.coupon IS NOT c.id": "Coupon {}: the reward it was handed out for does not have it.",
+    " WHERE c.reward_id IS NOT NULL AND r.coupon IS DISTINCT FROM c.id": "Coupon {}: the reward it was handed out for does not have it.",
     "SELECT r.id FROM reward r LEFT JOIN coupon c ON c.account_id = r.account_id AND c.id = r.coupon"
-    " WHERE r.coupon IS NOT NULL AND (c.reward_id IS NOT r.id OR c.supplier_id <> r.supplier_id)": (
+    " WHERE r.coupon IS NOT NULL AND (c.reward_id IS DISTINCT FROM r.id OR c.supplier_id <> r.supplier_id)": (
         "Reward {}: its coupon is not handed out for it."
     ),
     "SELECT id FROM coupon WHERE (reward_id IS NULL) <> (length(code) > 0)": "Coupon {}: its code is not where it should be.",
@@ -77,7 +77,7 @@ def _ledger(store: Store) -> Iterator[str]:
         " (SELECT account_id, reward_id, sum(amount) AS total FROM posting GROUP BY 1, 2) p"
         " ON p.account_id = r.account_id AND p.reward_id = r.id"
     )
-    for account, number, supplier_id, state, value, total in store.database.load(sql):
+    for account, number, supplier_id, state, value, total in store.database.stream(sql):
         supplier = store.suppliers.get(account, {}).get(supplier_id)
         kind = supplier.type if supplier is not None else {"points": "POINTS", "credit": "ACCOUNT_CREDIT"}.get(supplier_id)
         due = value if kind in LEDGER and state in HELD else 0
@@ -91,7 +91,7 @@ def _moves(store: Store) -> Iterator[str]:
         " LEFT JOIN reward r ON r.account_id = t.account_id AND r.id = t.reward_id ORDER BY t.account_id, t.reward_id, t.seq"
     )
     rows: list[Row] = []
-    for row in store.database.load(sql):
+    for row in store.database.stream(sql):
         if rows and rows[-1][:2] != row[:2]:
             yield from _chain(store, rows)
             rows = []
@@ -122,7 +122,7 @@ def _chain(store: Store, rows: list[Row]) -> Iterator[str]:
 
 
 def _secrets(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
-    for number, profile_id, state, secret in store.database.load("SELECT id, profile_id, state, secret FROM reward"):
+    for number, profile_id, state, secret in store.database.stream("SELECT id, profile_id, state, secret FROM reward"):
         key = store.keys.key(profile_id)
         if key is None:
             if is_pending(profile_id):

@@ -17,8 +17,8 @@ from goodword.core.period import DAY_MS
 from goodword.core.presence import periods_of
 from goodword.core.referral import Journey
 from goodword.storage.cipher import Unreadable
+from goodword.storage.driver import Row
 from goodword.storage.keys import KeyStoreError
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 
@@ -48,7 +48,7 @@ _REFERRAL = _Tally(
         " count(*), 0 FROM click GROUP BY 1, 2, 4, 6, 7",
         f"SELECT account_id, at / {DAY_MS}, 'share', campaign_id, channel, '', quality, '', sum(max(recipients, 1)), 0"
         " FROM share GROUP BY 1, 2, 4, 5, 7",
-        _judged("kind", "1"),
+        _judged("kind", "kind <> ''"),
         _judged("'first_outcome'", "is_new = 1"),
     ),
 )
@@ -98,14 +98,14 @@ def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -
     """Where a tally and the recount differ."""
     keys = len(tally.keys.split())
     sums = tally.sums.split()
-    counted = " UNION ALL ".join(f"SELECT * FROM ({each})" for each in tally.recounts)
+    counted = " UNION ALL ".join(f"SELECT * FROM ({each}) one" for each in tally.recounts)
     names = ", ".join((*tally.keys.split(), *sums))
     negative = ", ".join((*tally.keys.split(), *(f"-{name}" for name in sums)))
     totals = ", ".join(f"sum({name})" for name in sums)
     differs = " OR ".join(f"sum({name}) <> 0" for name in sums)
     sql = (
-        f"WITH both ({names}) AS ({counted} UNION ALL SELECT {negative} FROM {tally.table})"
-        f" SELECT {tally.keys.replace(' ', ', ')}, {totals} FROM both GROUP BY {tally.keys.replace(' ', ', ')} HAVING {differs}"
+        f"WITH together ({names}) AS ({counted} UNION ALL SELECT {negative} FROM {tally.table})"
+        f" SELECT {tally.keys.replace(' ', ', ')}, {totals} FROM together GROUP BY {tally.keys.replace(' ', ', ')} HAVING {differs}"
     )
     for row in store.database.load(sql):
         slot, missing = row[:keys], row[keys:]

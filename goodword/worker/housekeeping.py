@@ -10,6 +10,7 @@ import structlog
 
 from goodword.core.command import TouchKeys
 from goodword.engine import STORE_ERRORS, Engine, Overloaded, Unavailable
+from goodword.storage.receipt import trim_receipts
 from goodword.storage.save_delivery import trim_deliveries
 
 SLICE_PAUSE_S = 0.004
@@ -29,7 +30,7 @@ async def keep_house(engine: Engine, take_used: Callable[[], tuple[tuple[bytes, 
                 await asyncio.sleep(SLICE_PAUSE_S)
             if used := take_used():
                 await engine.ask([TouchKeys(used, next(iter(engine.store.accounts)))])
-            engine.store.trim_receipts(messages_kept)
+            trim_receipts(engine.store, messages_kept)
             while trim_deliveries(engine.store.database, engine.clock() - DELIVERIES_KEPT_MS, DELIVERIES_SLICE) == DELIVERIES_SLICE:
                 await asyncio.sleep(SLICE_PAUSE_S)
         except (Overloaded, Unavailable, *STORE_ERRORS):

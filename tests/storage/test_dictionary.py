@@ -122,7 +122,7 @@ def test_law_4_a_dictionary_holds_nothing_that_few_people_have(tmp_path: Path) -
     with Store(tmp_path / "data") as store:
         _take(store, range(1_000))
         _work(store)
-        learned = store._find_dictionary(1)
+        learned = dictionary.find(store, 1)
         assert learned is not None
     assert b"Edelweiss of the summit" in learned, "it is worth something"
     for number in range(400):

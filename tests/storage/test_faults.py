@@ -24,6 +24,7 @@ from goodword.core import command as c
 from goodword.core.decide import decide
 from goodword.core.profile import IdentityKey
 from goodword.engine import Engine, Unavailable
+from goodword.storage.receipt import trim_receipts
 from goodword.storage.store import Store
 from tests.running import Answer, Server, make_key, problems, received, refusal_to_start, rows, run, stored_hashes
 
@@ -229,6 +230,7 @@ def test_a_crash_in_the_very_first_start_is_harmless(tmp_path: Path, place: str)
 import os
 from goodword.storage import schema
 from goodword.storage.keys import KeyStore
+from goodword.storage.receipt import trim_receipts
 from goodword.storage.store import Store
 original = {place}
 def crash(*given, **named):
@@ -396,9 +398,9 @@ def test_bounding_the_message_log_fails_as_the_disk_does(tmp_path: Path) -> None
             engine.execute([received(_order(1), 1_000)])
         database._connection = _Failing(connection, "execute")
         with pytest.raises(OSError, match="full"):
-            store.trim_receipts(1)
+            trim_receipts(store, 1)
         database._connection = connection
-        store.trim_receipts(1)
+        trim_receipts(store, 1)
         assert len(store.database.read("SELECT 1 FROM receipt")) == 1
 
 

@@ -10,6 +10,8 @@ from goodword.core.profile import IdentityKey
 from goodword.core.times import Millis, write_time
 from goodword.storage.store import Store
 
+ALL = 1 << 62
+
 
 class Erasure(Struct):
     """A deletion: how many profiles, those merged into them included, and how many look-up keys."""
@@ -24,7 +26,7 @@ class Erasure(Struct):
 def erasures(store: Store, account: int, limit: int | None = None, offset: int = 0) -> list[Erasure]:
     """An account's deletions, newest first; from any thread."""
     sql = "SELECT id, at, profiles, keys, suppressed FROM erasure WHERE account_id = ? ORDER BY at DESC, id DESC LIMIT ? OFFSET ?"
-    rows = store.database.scan(sql, (account, -1 if limit is None else limit, offset))
+    rows = store.database.scan(sql, (account, ALL if limit is None else limit, offset))
     return [Erasure(id, at, profiles, keys, bool(suppressed)) for id, at, profiles, keys, suppressed in rows]
 
 

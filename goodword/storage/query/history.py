@@ -11,10 +11,10 @@ from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_NAMES, UNKEYED, VAL
 from goodword.core.money import write_money
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import Millis, write_time
+from goodword.storage.driver import Row
 from goodword.storage.load import load_profiles
 from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened, rows_at
 from goodword.storage.rows import split_body
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 KEY_NAMES = {"u": "partner_user_id", "e": "email", "a": "anonymous_id"}
@@ -103,7 +103,7 @@ def export_events(
 
     `since` (included) and `until` (not) are about the event's own time. A deleted person's rows have `deleted` and no message.
     """
-    last, end = 0, store.last_arrival
+    last, end = 0, store.end_of_log(account)
     narrowed = "" if all_messages else f" AND flags & {IS_EVENT}"
     sql = (
         f"SELECT {COLUMNS} FROM event WHERE arrival > ? AND arrival <= ? AND account_id = ? AND at >= ? AND at < ?{narrowed}"
@@ -111,7 +111,7 @@ def export_events(
     )
     while last < end:
         values = (last, end, account, since if since is not None else 0, until if until is not None else 1 << 62, EXPORT_BATCH)
-        rows = store.refreshed(store.database.read(sql, values))
+        rows = store.refreshed(store.database.read(sql, values), 2)
         last = rows[-1][0] if len(rows) == EXPORT_BATCH else end
         yield last, _exported(store, account, rows)
 

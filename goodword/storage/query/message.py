@@ -17,9 +17,9 @@ from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_CODES, TYPE_NAMES, 
 from goodword.core.message import Rejection, parse
 from goodword.core.money import write_money
 from goodword.core.times import Millis, write_time
+from goodword.storage.driver import Row
 from goodword.storage.query.place import places_of
 from goodword.storage.rows import split_body
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 LIMIT_MAX = 10_000
@@ -74,7 +74,7 @@ def messages(
     bound are looked at, and of the log no more than `within` places."""
     limit = max(0, min(limit, LIMIT_MAX))
     where, order = ("arrival < ?", "DESC") if after is None else ("arrival > ?", "ASC")
-    newest = 1 << 62 if within is None else store.last_arrival + 1
+    newest = 1 << 62 if within is None else store.end_of_log(account) + 1
     bound = (newest if before is None else before) if after is None else after
     values: list[Any] = [account, bound]
     if within is not None:
@@ -130,7 +130,7 @@ def _is_wanted(row: Row, verdict: LogVerdict | None, type: str | None, name: str
 
 def opened(store: Store, account: int, rows: Iterable[Row]) -> list[LoggedMessage]:
     """Rows of `event` (COLUMNS) as lines of the log, decrypted where the person's key lives."""
-    rows = store.refreshed(rows)
+    rows = store.refreshed(rows, 2)
     names = event_ids(store, account, (row[8] for row in rows if row[8] is not None))
     lines = []
     for arrival, hash16, profile_id, kind, name, at, received_at, flags, duplicate_of, amount, currency, sealed in rows:

@@ -37,7 +37,7 @@ def find_many(store: Store, account: int, person_ids: Iterable[int]) -> dict[int
         (ints(sorted(set(wanted.values()))), account),
     )
     profiles: dict[int, Profile] = {}
-    for number, doc in store.refreshed(rows):
+    for number, doc in store.refreshed(rows, 0):
         key = store.keys.key(number)
         if key is not None:
             profiles[number] = store.sealer.open_profile(key, doc)

@@ -24,7 +24,8 @@ def places_of(store: Store, account: int, bound: int, *, upwards: bool = False) 
     """
     order = "ASC" if upwards else "DESC"
     near = f"SELECT arrival FROM event WHERE account_id = ? AND arrival > ? AND arrival < ? ORDER BY arrival {order}"
-    last = next(iter(store.database.read("SELECT coalesce(max(arrival), 0) FROM event")))[0]
+    scope = "" if store.nodes is None else f" WHERE account_id = {account:d}"  # among nodes each account has a log of its own
+    last = next(iter(store.database.read(f"SELECT coalesce(max(arrival), 0) FROM event{scope}")))[0]
     at, size = max(bound, 0) if upwards else min(bound, last + 1), WINDOW_MIN
     while at < last if upwards else at > 1:
         low, high = (at, at + size + 1) if upwards else (at - size - 1, at)

@@ -14,10 +14,10 @@ from goodword.core.event import IS_EVENT, TRACK, UNKEYED, VALUE_REFUSED, Underst
 from goodword.core.message import Message, Rejection, clean_name, parse
 from goodword.core.money import write_money
 from goodword.core.profile import ProfileId
+from goodword.storage.driver import Row
 from goodword.storage.load import load_profiles
 from goodword.storage.query.place import places_of
 from goodword.storage.rows import split_body
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 LAST_MAX = 100_000

@@ -21,9 +21,9 @@ from goodword.core.referral import Click, Evidence, Journey, Judgement, Relation
 from goodword.core.referral_facts import ReferralFacts
 from goodword.core.reward import Passed, Reward, Transition
 from goodword.core.times import FOREVER, Millis
+from goodword.storage.driver import Row
 from goodword.storage.load_referral import REWARD, read_reward
 from goodword.storage.query import person as people
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 CHUNK = 200

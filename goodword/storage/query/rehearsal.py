@@ -46,7 +46,7 @@ def _steps(store: Store, account: int, listened: frozenset[str], since: Millis) 
     merged: dict[int, int] = dict(store.database.read("SELECT source, target FROM merged WHERE account_id = ?", (account,)))
     rows = store.database.read(
         "SELECT arrival, hash, profile_id, name, at, received_at, flags, amount, currency FROM event"
-        " WHERE account_id = ? AND type = ? AND at >= ? AND flags & ? AND duplicate_of IS NULL ORDER BY at, arrival",
+        " WHERE account_id = ? AND type = ? AND at >= ? AND flags & ? <> 0 AND duplicate_of IS NULL ORDER BY at, arrival",
         (account, TRACK, since, IS_EVENT),
     )
     found: dict[ProfileId, list[Step]] = {}

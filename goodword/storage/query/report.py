@@ -15,7 +15,7 @@ from goodword.core.period import Period, next_start, start_of, starts
 from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES
 from goodword.core.report import Figures, Money
 from goodword.core.reward import GONE
-from goodword.storage.sqlite import Row
+from goodword.storage.driver import Row
 from goodword.storage.store import Store
 
 _MEASURES = {"share": "shares", "click": "clicks", "sign_up": "sign_ups", "outcome": "conversions"}

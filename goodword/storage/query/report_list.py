@@ -10,11 +10,11 @@ from goodword.core.profile import Profile
 from goodword.core.report import Cell, Request
 from goodword.core.reward import GONE, Reward, RewardState
 from goodword.core.times import Millis, write_time
+from goodword.storage.driver import Row
 from goodword.storage.load_referral import REWARD, read_reward
 from goodword.storage.query import person as people
 from goodword.storage.query.referral import journeys_of
 from goodword.storage.query.report import of_campaigns
-from goodword.storage.sqlite import Row
 from goodword.storage.store import Store
 
 CHUNK = 200

@@ -148,7 +148,7 @@ def arrivals_of(store: Store, account: int, event_ids: Iterable[str]) -> frozens
             hashes.append(bytes.fromhex(text))
         except ValueError:
             continue
-    found = store.messages.find([each for each in hashes if len(each) == 16]).values()
+    found = store.find_messages(account, [each for each in hashes if len(each) == 16]).values()
     rows = store.database.read(
         "SELECT e.arrival FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?",
         (store.database.ints(sorted(found)), account),

@@ -9,8 +9,8 @@ from msgspec import Struct, field
 from goodword.core.event import TYPE_NAMES
 from goodword.core.money import write_money
 from goodword.core.times import FOREVER, Millis
+from goodword.storage.driver import Database, Row
 from goodword.storage.save import DAY_MS
-from goodword.storage.sqlite import Database, Row
 from goodword.storage.store import Store
 
 

@@ -1,0 +1,19 @@
+"""What can go wrong with a database that is another process. All are OSErrors, like what can go wrong with a disk."""
+
+from __future__ import annotations
+
+
+class DatabaseFailure(OSError):
+    """The database cannot be used at the moment."""
+
+
+class Conflict(DatabaseFailure):
+    """Another node was first: nothing of this transaction was kept, and it can be tried again at once."""
+
+
+class ConnectionLost(DatabaseFailure):
+    """The connection to the database was lost, or nothing came over it in time."""
+
+
+class CommitUnknown(ConnectionLost):
+    """The connection was lost while the commit was under way: it may have been kept or not."""

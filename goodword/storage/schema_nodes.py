@@ -1,0 +1,57 @@
+"""The schema on PostgreSQL: the same migrations in its words, and those that only nodes need (`migrations/nodes`)."""
+
+from __future__ import annotations
+
+from goodword.storage import dialect
+from goodword.storage.driver import Database as AnyDatabase
+from goodword.storage.nodes import Nodes, first_places
+from goodword.storage.postgres import Database
+from goodword.storage.schema import NewerSchema, NotGoodword, migrations
+
+DEFAULT_ACCOUNT = 1
+EMBEDDED_ONLY = 6
+"""Up to here migrations moved data on embedded databases alone: on PostgreSQL their tables were made empty."""
+_RECORDS = {"schema": "goodword.storage.migrations", "schema_nodes": "goodword.storage.migrations.nodes"}
+
+
+def version(database: Database, record: str) -> int:
+    """The number of the last migration applied; 0 for an empty database. Errors: NotGoodword."""
+    if not database.tables:
+        return 0
+    if "meta" not in database.tables or "event" not in database.tables:
+        raise NotGoodword
+    rows = list(database.load("SELECT value FROM meta WHERE name = ?", (record,)))
+    return int(rows[0][0]) if rows else 0
+
+
+def check(database: Database) -> None:
+    """Errors: NewerSchema, NotGoodword."""
+    for record, package in _RECORDS.items():
+        if version(database, record) > migrations(package)[-1][0]:
+            raise NewerSchema
+
+
+def migrate(database: Database, nodes: Nodes) -> None:
+    """Bring the schema up to this program's; nodes that start together wait for the first. Errors: NewerSchema, NotGoodword."""
+    database.script(["BEGIN"])  # not `begin`: psycopg forgets prepared statements after DDL, which pipelines do not bear
+    try:
+        nodes.alone()
+        database.describe()
+        check(database)
+        for record, package in _RECORDS.items():
+            at = version(database, record)
+            for number, sql in migrations(package):
+                if number > at:
+                    database.script(dialect.schema(sql, moves_data=record != "schema" or number > EMBEDDED_ONLY))
+                    database.describe()
+                    _record(database, record, number)
+        if "place" in database.tables:
+            first_places(database, [DEFAULT_ACCOUNT])
+        database.script(["COMMIT"])
+    except BaseException:
+        database.rollback()
+        raise
+
+
+def _record(database: AnyDatabase, record: str, number: int) -> None:
+    database.many("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", [(record, str(number))])

