@@ -1,4 +1,5 @@
-"""Laws 1 and 2 for rewards: `kill -9` amid a storm of orders doubles no reward, loses none, issues no coupon twice, forgets no webhook."""
+"""Laws 1 and 2 for rewards: `kill -9` amid a storm of orders doubles no reward, loses none, issues no coupon twice, leaves the ledger
+balanced, forgets no webhook. Rewards that wait fall due while the server is being killed."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ SENDERS = 4
 FRIENDS = 1_500
 COUPONS = 1_200
 ADVOCATES = 20
+PENDING_S = 1.5
 SEED = 20_260_102
 ALLOW = {"GOODWORD_WEBHOOK_ALLOW": "127.0.0.1"}
 CAMPAIGN = {
@@ -33,6 +35,7 @@ CAMPAIGN = {
     "rewards": [
         {"name": "advocate", "to": "advocate", "value": {"amount": "10"}},
         {"name": "friend", "to": "friend", "value": {"amount": "5", "unit": "USD"}, "supplier": "pool"},
+        {"name": "later", "to": "friend", "value": {"amount": "1"}, "pending_days": PENDING_S / 86_400},
     ],
 }
 
@@ -133,15 +136,18 @@ def test_law_2_rewards_coupons_and_webhooks_come_through_kill_9_each_once(tmp_pa
             server = Server(data, env=ALLOW)
         assert sum(1 for count in left if count) >= KILLS // 2, "the storm was over before it was struck"
         storm.drive(server, None)
-        fulfilled = FRIENDS + COUPONS
-        ids = _until_all_came(receiver, fulfilled)
+        ids = _until_all_came(receiver, 2 * FRIENDS + COUPONS)
         server.stop()
-    assert len(ids) == fulfilled
+        codes = [(got.json["reward_id"], got.json["partner_reward_id"]) for got in receiver.at("/ok") if "partner_reward_id" in got.json]
+    assert len(set(codes)) == len({code for _, code in codes}) == len({reward for reward, _ in codes}) == COUPONS
     with Store(data) as store:
         read = store.database.read
-        rewards = Counter(read("SELECT role, state FROM reward WHERE account_id = 1"))
+        moved = "SELECT reward_id, seq FROM reward_transition WHERE account_id = 1 AND after = 'FULFILLED' AND success = 1"
+        assert ids == {f"reward-{reward}-{seq}" for reward, seq in read(moved)}
+        rewards = Counter(read("SELECT name, state FROM reward WHERE account_id = 1"))
         assert rewards == {
             ("advocate", "FULFILLED"): FRIENDS,
+            ("later", "FULFILLED"): FRIENDS,
             ("friend", "FULFILLED"): COUPONS,
             ("friend", "FAILED"): FRIENDS - COUPONS,
         }
@@ -150,8 +156,10 @@ def test_law_2_rewards_coupons_and_webhooks_come_through_kill_9_each_once(tmp_pa
         assert read("SELECT count(*), count(DISTINCT reward_id) FROM coupon WHERE account_id = 1 AND reward_id IS NOT NULL") == [
             (COUPONS, COUPONS)
         ]
-        assert read("SELECT sum(amount) FROM posting WHERE account_id = 1") == [(FRIENDS * 1_000,)]
-        assert read("SELECT sum(amount) FROM balance WHERE account_id = 1") == [(FRIENDS * 1_000,)]
+        assert read("SELECT count(*), count(DISTINCT reward_id) FROM posting WHERE account_id = 1") == [(2 * FRIENDS, 2 * FRIENDS)]
+        balances = read("SELECT profile_id, amount FROM balance WHERE account_id = 1 ORDER BY profile_id")
+        assert Counter(amount for _, amount in balances) == {FRIENDS // ADVOCATES * 1_000: ADVOCATES, 100: FRIENDS}
+        assert read("SELECT profile_id, sum(amount) FROM posting WHERE account_id = 1 GROUP BY profile_id ORDER BY profile_id") == balances
         assert read("SELECT count(*) FROM delivery WHERE account_id = 1 AND state <> 'delivered'") == [(0,)]
         assert problems(store) == []
     verified = run("verify", "--data", str(data))
