@@ -411,6 +411,8 @@ WRONG_SUPPLIERS = [
     Supplier("x", "POINTS", face_value="1"),
     Supplier("x", "POINTS", face_value="x", face_value_type="USD"),
     Supplier("x", "STATIC_COUPON"),
+    Supplier("x", "POINTS", face_value="1", face_value_type="USD"),
+    Supplier("x", "ACCOUNT_CREDIT", face_value="1", face_value_type="POINTS"),
     Supplier("x", "POINTS", low_balance=-1),
     Supplier("x", "POINTS", state_transitions={"EARNED": ["GONE"]}),
 ]
@@ -453,7 +455,7 @@ def test_codes_are_refused_by_place() -> None:
 
 def document(**more: Any) -> Document:
     terms = RewardTerms("bonus", "advocate", Value("5"), expires_days=2)
-    percent = RewardTerms("cash", "advocate", Value(unit="USD", percent="10"))
+    percent = RewardTerms("cash", "advocate", Value(unit="USD", percent="10"), supplier="credit")
     return Document("raf", "raf", rewards=[terms, percent], **more)
 
 
@@ -492,6 +494,16 @@ def test_make_goods_are_refused_without_a_reason_a_person_or_a_value() -> None:
     assert shop.do(c.GrantReward(1, PEOPLE[0], "ada", "sorry", supplier="static")).verdict == "done"
     shop.facts.profiles[PEOPLE[0]] = replace(shop.facts.profiles[PEOPLE[0]], block=Block("EVENTS", "x", NOW))
     assert code(supplier="points", value=1) == "person_not_rewardable"
+
+
+@pytest.mark.parametrize(("supplier", "unit"), [("points", "USD"), ("credit", "POINTS"), ("custom", "gold"), ("credit", "usd")])
+def test_what_the_ledger_counts_is_of_its_own_unit_and_any_value_of_one_there_is(supplier: str, unit: str) -> None:
+    shop = Shop()
+    given = shop.do(c.GrantReward(1, PEOPLE[0], "ada", "sorry", supplier=supplier, value=100, unit=unit))
+    assert (given.verdict, given.code) == ("refused", "invalid_value")
+    reward = shop.grant("custom")
+    fulfilled = shop.do(c.MoveReward(1, reward.id, ("FULFILLED",), detail={"value": 5, "unit": "gold"}))
+    assert (fulfilled.code, shop.reward(reward.id).state) == ("invalid_value", "EARNED")
 
 
 def test_moves_of_a_reward_that_is_none_or_gone() -> None:

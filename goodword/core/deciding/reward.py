@@ -75,15 +75,32 @@ def _done(records: list[Record], value: Any) -> Decision:
     return Decision(Outcome("done", value=value), records)
 
 
+def _is_unit(unit: str) -> bool:
+    return unit in UNITS or read_currency(unit) == unit
+
+
+def _why_not_of(supplier: Supplier, unit: str) -> str | None:
+    """What is wrong with a unit for a supplier's rewards; None where nothing is. What is posted to the ledger has to be what it counts."""
+    if not _is_unit(unit):
+        return f"A value is of a currency, or of {', '.join(sorted(UNITS))}."
+    if supplier.type == "POINTS" and unit != "POINTS":
+        return f"{supplier.id} counts points."
+    if supplier.type == "ACCOUNT_CREDIT" and unit in UNITS:
+        return f"{supplier.id} is account credit: its value is of a currency."
+    return None
+
+
 def why_not_a_supplier(supplier: Supplier) -> str | None:
     """What is wrong with a supplier, in words; None where nothing is."""
     if _ID.fullmatch(supplier.id) is None:
         return "id must have 1 to 100 letters, digits, dots, dashes or underscores"
     unit = supplier.face_value_type
-    if unit and unit not in UNITS and read_currency(unit) != unit:
+    if unit and not _is_unit(unit):
         return f"face_value_type must be a currency or one of {', '.join(sorted(UNITS))}"
     if supplier.face_value and (not unit or read_value(supplier.face_value, unit) is None):
         return "face_value must be a decimal of 0 or more, with a face_value_type"
+    if unit and (why := _why_not_of(supplier, unit)) is not None:
+        return f"face_value_type: {why}".rstrip(".")
     if supplier.type == "STATIC_COUPON" and (why := why_not_a_code(supplier.code)) is not None:
         return f"code: {why}"
     if min(supplier.low_balance, supplier.expires_days or 0, supplier.limit_per_hour or 0, supplier.limit_per_day or 0) < 0:
@@ -95,11 +112,11 @@ def why_not_a_supplier(supplier: Supplier) -> str | None:
 
 
 def _put_supplier(supplier: Supplier, facts: Facts, now: Millis) -> Decision:
-    if (why := why_not_a_supplier(supplier)) is not None:
-        return _refused("invalid_reward_supplier", f"The supplier is not right: {why}.")
     known = facts.referrals.suppliers.get(supplier.id)
     if known is not None and known.type != supplier.type:
         return _refused("reward_supplier_type_fixed", f"The supplier is a {known.type} and stays one: rewards were given by it.")
+    if (why := why_not_a_supplier(supplier)) is not None:
+        return _refused("invalid_reward_supplier", f"The supplier is not right: {why}.")
     records: list[Record] = [SupplierSaved(supplier, now)] if known != supplier else []
     return _done(records, supplier.id)
 
@@ -180,6 +197,8 @@ def _move(command: c.MoveReward, reward: Reward, facts: Facts, now: Millis, fres
         refusal = _why_not(moving, state)
         if refusal is not None:
             return refusal
+        if "unit" in detail and not _is_unit(str(detail["unit"])):
+            return _refused("invalid_value", f"A value is of a currency, or of {', '.join(sorted(UNITS))}.")
         _go(moving, state, command, detail)
     return _done(moving.done() if moving.records else [], reward.id)
 
@@ -375,4 +394,6 @@ def _promised(command: c.GrantReward, facts: Facts, now: Millis) -> tuple[Suppli
         worth = (face, supplier.face_value_type)
     if worth is None or worth[0] < 0:
         return _refused("invalid_value", "Say what the reward is worth: a value of 0 or more, and its unit.")
+    if (why := _why_not_of(supplier, worth[1])) is not None:
+        return _refused("invalid_value", why)
     return supplier, worth, program, version, expires_days
