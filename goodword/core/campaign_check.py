@@ -16,8 +16,9 @@ from goodword.core.currency import CURRENCIES
 from goodword.core.money import AMOUNT_MAX
 from goodword.core.page_check import check_pages
 from goodword.core.quality import Quality
-from goodword.core.reward import BUILT_IN, TRANSITIONS, RewardTerms, Supplier
+from goodword.core.reward import BUILT_IN, TRANSITIONS, RewardTerms, Supplier, valued
 from goodword.core.reward_rule_check import check_rules
+from goodword.core.supplier import why_no_cash_back
 from goodword.core.times import read_time
 
 REWARDS_MAX = SUPPLIERS_MAX = BUDGETS_MAX = 50
@@ -195,6 +196,8 @@ def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
     if supplier.face_value_type:
         yield from bound.unit(f"{path}.face_value_type", supplier.face_value_type)
     yield from bound.decimal(f"{path}.face_value", supplier.face_value or None, supplier.face_value_type)
+    if (why := why_no_cash_back(supplier)) is not None:
+        yield Problem(f"{path}.cash_back_percentage", f"is not right: {why}", "Mend it, or leave the cash back out.")
     yield from bound.number(f"{path}.low_balance", supplier.low_balance, 0, bound.COUNT_MAX * 1000)
     yield from bound.number(f"{path}.expires_days", supplier.expires_days, 1, EXPIRES_DAYS_MAX)
     yield from bound.number(f"{path}.limit_per_hour", supplier.limit_per_hour, 1, bound.COUNT_MAX)
@@ -224,7 +227,7 @@ def _reward(path: str, reward: RewardTerms, events: Listens, suppliers: Mapping[
         )
     elif not supplier.enabled:
         yield Problem(f"{path}.supplier", f"`{reward.supplier}` is not enabled", "Enable it, or name another.")
-    yield from _value(path, reward, supplier)
+    yield from _value(path, valued(reward, supplier), supplier)
     yield from bound.number(f"{path}.pending_days", reward.pending_days, 0, PENDING_DAYS_MAX)
     yield from bound.number(f"{path}.expires_days", reward.expires_days, 1, EXPIRES_DAYS_MAX)
     if reward.expires_days is not None and reward.expires_days <= reward.pending_days:
@@ -236,7 +239,7 @@ def _value(path: str, reward: RewardTerms, supplier: Supplier | None) -> Problem
     value, unit = reward.value, reward.value.unit
     yield from bound.unit(f"{path}.value.unit", unit)
     if (value.amount is None) == (value.percent is None):
-        said = "has an amount and a percent" if value.amount is not None else "says neither amount nor percent"
+        said = "has an amount and a percent" if value.amount is not None else "says neither amount nor percent, nor does the supplier"
         yield Problem(f"{path}.value", said, "Write one of the two.")
     yield from bound.decimal(f"{path}.value.amount", value.amount, unit, above_zero=True, most=100 if unit == "PERCENT_OFF" else AMOUNT_MAX)
     yield from bound.decimal(f"{path}.value.percent", value.percent, "", above_zero=True, most=100)

@@ -16,7 +16,10 @@ from msgspec import Struct
 
 from goodword.core.campaign import Document
 
-DECIMALS = frozenset(("amount", "percent", "min", "max", "value_min", "value_max", "annual_value_max", "face_value"))
+DECIMALS = frozenset(
+    ("amount", "percent", "min", "max", "value_min", "value_max", "annual_value_max", "face_value", "cash_back_percentage", "cash_back_min",
+     "cash_back_max")
+)  # fmt: skip
 """Fields that are decimal text, and that may be written as numbers."""
 PROBLEMS_MAX = 100
 ID = "/campaign-schema.json"

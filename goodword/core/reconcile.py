@@ -13,7 +13,7 @@ from goodword.core.decision import Record
 from goodword.core.fulfilment import advance, withdraw
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Journey
-from goodword.core.reward import LEDGER, Passed, Reward, RewardTerms
+from goodword.core.reward import LEDGER, Passed, Reward, RewardTerms, valued
 from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
 from goodword.core.times import Millis
 from goodword.core.verdict import Docket, Verdict, is_on
@@ -31,7 +31,8 @@ def reconcile(docket: Docket) -> None:
     kept: set[int] = set()
     doubted: set[int] = set()
     for verdict in docket.verdicts:
-        for terms in verdict.document.rewards:
+        for promised in verdict.document.rewards:
+            terms = valued(promised, docket.known.suppliers.get(promised.supplier))
             if terms.rules.nth is None and not terms.rules.milestones:
                 _promise(docket, terms, verdict, mine, kept, doubted)
     for reward in mine:
@@ -238,7 +239,8 @@ def reconcile_bonuses(docket: Docket) -> None:
         advocate = verdict.advocate
         if advocate is None or verdict.kind != "outcome":
             continue
-        for terms in verdict.document.rewards:
+        for promised in verdict.document.rewards:
+            terms = valued(promised, docket.known.suppliers.get(promised.supplier))
             place = (verdict.campaign.program, terms.name, advocate.id)
             if (terms.rules.nth is None and not terms.rules.milestones) or terms.to != "advocate" or place in done:
                 continue

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from goodword.core.money import AMOUNT_MAX, exponent
 from goodword.core.profile import ProfileId
@@ -51,7 +52,11 @@ TYPE_ON_THE_WIRE: dict[SupplierType, str] = {
 
 class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A source of rewards. POINTS and ACCOUNT_CREDIT post to the ledger, a pool hands out each uploaded code once, a static coupon
-    is one code for everybody, a custom reward is fulfilled by the brand's own system."""
+    is one code for everybody, a custom reward is fulfilled by the brand's own system.
+
+    What one is worth, where a campaign does not say it: `face_value`, or `cash_back_percentage` of the event's value (a fraction, 0.1 is
+    a tenth) from `cash_back_min` to `cash_back_max`. Decimals as text, of `face_value_type`.
+    """
 
     id: str
     type: SupplierType
@@ -60,6 +65,9 @@ class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     enabled: bool = True
     face_value: str = ""
     face_value_type: str = ""
+    cash_back_percentage: str = ""
+    cash_back_min: str = ""
+    cash_back_max: str = ""
     code: str = ""
     partner_reward_supplier_id: str = ""
     low_balance: int = 0
@@ -164,6 +172,17 @@ class RewardTerms(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     pending_days: float = 0
     expires_days: int | None = None
     rules: RewardRules = RewardRules()
+
+
+def valued(terms: RewardTerms, supplier: Supplier | None) -> RewardTerms:
+    """The terms with the supplier's own value where they say none: an amount, or cash back."""
+    if supplier is None or terms.value != Value():
+        return terms
+    unit = supplier.face_value_type
+    if supplier.cash_back_percentage:
+        percent = str(Decimal(supplier.cash_back_percentage) * 100)
+        return replace(terms, value=Value(None, unit, percent, supplier.cash_back_min or None, supplier.cash_back_max or None))
+    return replace(terms, value=Value(supplier.face_value, unit)) if supplier.face_value else terms
 
 
 class Passed(Struct, frozen=True, array_like=True, gc=False):

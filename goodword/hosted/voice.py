@@ -18,7 +18,7 @@ from msgspec import Struct
 from goodword.core.campaign import Document
 from goodword.core.money import exponent
 from goodword.core.page import Pages, PageTexts, is_right_to_left, preferred
-from goodword.core.reward import UNITS, RewardTerms, Role
+from goodword.core.reward import UNITS, RewardTerms, Role, valued
 from goodword.core.times import Millis
 
 BROUGHT = ("en", "de", "es", "fr")
@@ -81,7 +81,8 @@ class Voice(Struct, frozen=True):
         return self.worth(terms) if terms is not None else ""
 
     def _first(self, role: Role) -> RewardTerms | None:
-        mine = [terms for terms in self.document.rewards if terms.to == role]
+        suppliers = {supplier.id: supplier for supplier in self.document.suppliers}
+        mine = [valued(terms, suppliers.get(terms.supplier)) for terms in self.document.rewards if terms.to == role]
         return next((terms for terms in mine if terms.on == "outcome"), mine[0] if mine else None)
 
     def worth(self, terms: RewardTerms) -> str:

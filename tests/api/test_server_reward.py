@@ -358,3 +358,14 @@ def test_summary_of_the_end_of_time(api: Api) -> None:
     refused = api.refused("GET", "/v2/rewards/state_summary", end_date="9999-12-31T23:59:59Z", period="MONTH")
     assert refused == (400, "time_interval_invalid")
     assert len(api.get("/v2/rewards/state_summary", end_date="1970-01-02T00:00:00Z", period="MONTH", period_count=366)) == 366
+
+
+def test_a_supplier_may_give_cash_back(api: Api) -> None:
+    id = supplier(api, "ACCOUNT_CREDIT", face_value_type="USD", cash_back_percentage=0.1, cash_back_min=1, cash_back_max="20")
+    found = api.get(f"/v6/reward-suppliers/{id}")
+    assert (found["face_value_algorithm_type"], found["face_value"]) == ("CASH_BACK", None)
+    assert [found[f"cash_back_{name}"] for name in ("percentage", "min", "max")] == [0.1, 1.0, 20.0]
+    path = f"/v6/reward-suppliers/{id}"
+    assert api.refused("PUT", path, {"cash_back_max": 0.5}) == (400, "invalid_reward_supplier")
+    changed = api.call("PUT", path, {"cash_back_percentage": None, "cash_back_min": None, "cash_back_max": None, "face_value": 5}).json
+    assert (changed["face_value_algorithm_type"], changed["face_value"], changed["cash_back_percentage"]) == ("FIXED", 5.0, None)

@@ -277,6 +277,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "rewards[0].rules.has_done[0]",
         "Take it out of one.",
     ),
+    ("suppliers[0].cash_back_percentage", "0.1", "suppliers[0].cash_back_percentage", "Mend it"),
     ("budgets[0]", {}, "budgets[0]", "Write value_max (with its unit) or count_max."),
     ("budgets[0]", {"value_max": "5"}, "budgets[0].unit", "Write a currency or POINTS."),
     ("budgets[0]", {"unit": "BITCOIN", "count_max": 5}, "budgets[0].unit", "There are"),
@@ -305,6 +306,17 @@ def test_what_makes_no_sense_is_said_with_path_and_fix(path: str, value: Any, wh
 def test_what_is_only_risky_is_a_warning(path: str, value: Any, where: str) -> None:
     found = problems(put(path, value))
     assert [(each.path, each.is_warning) for each in found] == [(where, True)]
+
+
+@pytest.mark.parametrize(
+    "worth", [{"face_value": 5, "face_value_type": "USD"}, {"cash_back_percentage": 0.1, "cash_back_max": 9, "face_value_type": "USD"}]
+)
+def test_a_reward_may_be_worth_what_its_supplier_says(worth: dict[str, Any]) -> None:
+    supplier = {"id": "mugs", "type": "CUSTOM_REWARD", **worth}
+    reward = {"name": "friend", "to": "friend", "supplier": "mugs"}
+    assert problems({**GOOD, "suppliers": [supplier], "rewards": [reward]}) == []
+    (found,) = problems({**GOOD, "suppliers": [{**supplier, "face_value_type": "gold"}], "rewards": []})[:1]
+    assert found.path == "suppliers[0].face_value_type"
 
 
 def test_the_third_purchase_and_no_other_may_be_asked_for() -> None:

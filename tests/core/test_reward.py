@@ -36,8 +36,10 @@ from goodword.core.reward import (
     Transition,
     Value,
     read_value,
+    valued,
     write_value,
 )
+from goodword.core.supplier import why_not_a_supplier
 
 NOW = 1_800_000_000_000
 PEOPLE = (ProfileId(1), ProfileId(2), ProfileId(3))
@@ -405,6 +407,26 @@ def test_supplier_that_is_missing_or_off_fails_what_it_should_give_until_it_is_b
     assert shop.reward(unknown.id).state == "CANCELED", "its recipient was deleted, and it can be given to nobody"
 
 
+@pytest.mark.parametrize(
+    ("supplier", "value"),
+    [
+        (None, Value()),
+        (Supplier("x", "POINTS"), Value()),
+        (Supplier("x", "POINTS", face_value="5", face_value_type="POINTS"), Value("5", "POINTS")),
+        (Supplier("x", "ACCOUNT_CREDIT", cash_back_percentage="0.075", face_value_type="EUR"), Value(unit="EUR", percent="7.500")),
+        (
+            Supplier("x", "ACCOUNT_CREDIT", cash_back_percentage="1", face_value_type="EUR", cash_back_min="1", cash_back_max="2"),
+            Value(unit="EUR", percent="100", min="1", max="2"),
+        ),
+    ],
+)
+def test_terms_that_name_no_value_take_the_suppliers(supplier: Supplier | None, value: Value) -> None:
+    assert supplier is None or why_not_a_supplier(supplier) is None
+    assert valued(RewardTerms("r", "friend"), supplier).value == value
+    own = RewardTerms("r", "friend", Value("3"))
+    assert valued(own, supplier) is own
+
+
 WRONG_SUPPLIERS = [
     Supplier("a b", "POINTS"),
     Supplier("x", "POINTS", face_value_type="gold"),
@@ -413,6 +435,16 @@ WRONG_SUPPLIERS = [
     Supplier("x", "STATIC_COUPON"),
     Supplier("x", "POINTS", face_value="1", face_value_type="USD"),
     Supplier("x", "ACCOUNT_CREDIT", face_value="1", face_value_type="POINTS"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_min="1", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", face_value="1", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", face_value_type="PERCENT_OFF"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="1.5", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="ten", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", cash_back_max="x", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", cash_back_min="-1", face_value_type="USD"),
+    Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", cash_back_min="3", cash_back_max="2", face_value_type="USD"),
     Supplier("x", "POINTS", low_balance=-1),
     Supplier("x", "POINTS", state_transitions={"EARNED": ["GONE"]}),
 ]

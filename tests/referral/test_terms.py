@@ -164,6 +164,18 @@ def test_cash_back_is_a_share_of_what_is_left_of_the_order() -> None:
         assert town.live() == []
 
 
+def test_cash_back_may_be_the_suppliers_own_with_a_least_and_a_most() -> None:
+    back = {"name": "back", "to": "advocate", "supplier": "back", "rules": {"once": "event"}}
+    supplier = Supplier("back", "ACCOUNT_CREDIT", face_value_type="USD", cash_back_percentage="0.05", cash_back_min="1", cash_back_max="4")
+    with town_of(rewards=[back]) as town:
+        town.engine.execute([c.PutSupplier(1, supplier)])
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        for order, value in enumerate(("10.00", "49.90", "300.00")):
+            town.buy(f"o{order}", userId="ben", value=value)
+        assert [worth for _, worth, _ in town.live()] == [100, 250, 400]
+        assert town.store.database.read("SELECT unit, amount FROM balance") == [("USD", 750)]
+
+
 def test_a_percentage_of_an_order_without_a_value_is_nothing_and_says_so() -> None:
     back = {"name": "back", "to": "advocate", "value": {"percent": "10", "unit": "USD"}, "supplier": "credit"}
     with town_of(rewards=[back]) as town:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,12 +12,10 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.fulfilment import Moving, advance, withdraw
 from goodword.core.hearing import rejudged
-from goodword.core.money import read_currency
 from goodword.core.reward import (
     COUPONS_PER_COMMAND,
     DAY_MS,
     LEDGER,
-    STATES,
     UNITS,
     CouponMoved,
     CouponsAdded,
@@ -29,12 +26,13 @@ from goodword.core.reward import (
     SupplierSaved,
     follows,
     read_value,
+    valued,
     why_not_a_code,
 )
 from goodword.core.reward_rule import value_of
+from goodword.core.supplier import is_unit, why_not_a_supplier, why_not_of
 from goodword.core.times import Millis
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _COUPON_ID_BITS = 20
 NOTE_CHARS_MAX = 2_000
 
@@ -73,42 +71,6 @@ def _refused(code: str, reason: str) -> Decision:
 
 def _done(records: list[Record], value: Any) -> Decision:
     return Decision(Outcome("done", value=value), records)
-
-
-def _is_unit(unit: str) -> bool:
-    return unit in UNITS or read_currency(unit) == unit
-
-
-def _why_not_of(supplier: Supplier, unit: str) -> str | None:
-    """What is wrong with a unit for a supplier's rewards; None where nothing is. What is posted to the ledger has to be what it counts."""
-    if not _is_unit(unit):
-        return f"A value is of a currency, or of {', '.join(sorted(UNITS))}."
-    if supplier.type == "POINTS" and unit != "POINTS":
-        return f"{supplier.id} counts points."
-    if supplier.type == "ACCOUNT_CREDIT" and unit in UNITS:
-        return f"{supplier.id} is account credit: its value is of a currency."
-    return None
-
-
-def why_not_a_supplier(supplier: Supplier) -> str | None:
-    """What is wrong with a supplier, in words; None where nothing is."""
-    if _ID.fullmatch(supplier.id) is None:
-        return "id must have 1 to 100 letters, digits, dots, dashes or underscores"
-    unit = supplier.face_value_type
-    if unit and not _is_unit(unit):
-        return f"face_value_type must be a currency or one of {', '.join(sorted(UNITS))}"
-    if supplier.face_value and (not unit or read_value(supplier.face_value, unit) is None):
-        return "face_value must be a decimal of 0 or more, with a face_value_type"
-    if unit and (why := _why_not_of(supplier, unit)) is not None:
-        return f"face_value_type: {why}".rstrip(".")
-    if supplier.type == "STATIC_COUPON" and (why := why_not_a_code(supplier.code)) is not None:
-        return f"code: {why}"
-    if min(supplier.low_balance, supplier.expires_days or 0, supplier.limit_per_hour or 0, supplier.limit_per_day or 0) < 0:
-        return "low_balance, expires_days and the limits must be 0 or more"
-    named = {*supplier.state_transitions, *(state for states in supplier.state_transitions.values() for state in states)}
-    if unknown := sorted(named - STATES):
-        return f"state_transitions names no state of a reward: {', '.join(unknown)}"
-    return None
 
 
 def _put_supplier(supplier: Supplier, facts: Facts, now: Millis) -> Decision:
@@ -197,7 +159,7 @@ def _move(command: c.MoveReward, reward: Reward, facts: Facts, now: Millis, fres
         refusal = _why_not(moving, state)
         if refusal is not None:
             return refusal
-        if "unit" in detail and not _is_unit(str(detail["unit"])):
+        if "unit" in detail and not is_unit(str(detail["unit"])):
             return _refused("invalid_value", f"A value is of a currency, or of {', '.join(sorted(UNITS))}.")
         _go(moving, state, command, detail)
     return _done(moving.done() if moving.records else [], reward.id)
@@ -384,7 +346,8 @@ def _promised(command: c.GrantReward, facts: Facts, now: Millis) -> tuple[Suppli
         terms = next((each for each in campaign.documents[version].rewards if each.name == command.name), None)
         if terms is None:
             return _refused("reward_not_promised", "The campaign promises no reward of this name.")
-        name, worth, expires_days = name or terms.supplier, value_of(terms, None, None), terms.expires_days
+        name, expires_days = name or terms.supplier, terms.expires_days
+        worth = value_of(valued(terms, known.suppliers.get(name)), None, None)
     supplier = known.suppliers.get(name)
     if supplier is None:
         return _refused("reward_supplier_not_found", "There is no supplier with this id.")
@@ -394,6 +357,6 @@ def _promised(command: c.GrantReward, facts: Facts, now: Millis) -> tuple[Suppli
         worth = (face, supplier.face_value_type)
     if worth is None or worth[0] < 0:
         return _refused("invalid_value", "Say what the reward is worth: a value of 0 or more, and its unit.")
-    if (why := _why_not_of(supplier, worth[1])) is not None:
+    if (why := why_not_of(supplier, worth[1])) is not None:
         return _refused("invalid_value", why)
     return supplier, worth, program, version, expires_days
