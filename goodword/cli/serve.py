@@ -15,9 +15,9 @@ from goodword import config
 from goodword.api.auth import hash_secret, may, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.connection import failing_clearly
-from goodword.console.invitation import invite, new_user
+from goodword.console.invitation import first_invitation
 from goodword.core.account import Key, Right, Scope
-from goodword.core.command import CreateKey, PutUser
+from goodword.core.command import CreateKey
 from goodword.engine import Engine, wall_clock_ms
 from goodword.opening import open_store
 from goodword.storage.query import console as console_users
@@ -70,14 +70,10 @@ def demo_key(store: Store) -> str:
 
 
 def first_link(store: Store) -> str:
-    """The path of a sign-in link for the first admin; "" once there is a user with a password."""
-    users = [user for account in store.accounts for user in console_users.users(store, account)]
-    if any(user.password for user in users):
-        return ""
-    now = wall_clock_ms()
-    user = users[0] if users else new_user(1, "", "admin", now)
-    path, command = invite(user, now)
-    Engine(store).execute([PutUser(user.account, user), command])
+    """The path of a sign-in link for the first admin; "" once somebody has a password."""
+    path, commands = first_invitation(console_users.everyone(store), wall_clock_ms())
+    if commands:
+        Engine(store).execute(commands)
     return path
 
 

@@ -22,8 +22,9 @@ from rich.table import Table
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import new_id
 from goodword.cli.account import Json
-from goodword.cli.connection import account_number, engine_of, fail, failing_clearly
+from goodword.cli.connection import account_number, engine_of, fail, failing_clearly, reader_of
 from goodword.cli.progress import progress, table_console
+from goodword.console.invitation import first_invitation
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey
 from goodword.document import template, text
@@ -34,6 +35,7 @@ from goodword.simulation.score import Report
 from goodword.simulation.sender import Keys
 from goodword.simulation.theatre import Plan
 from goodword.simulation.theatre import simulate as play
+from goodword.storage.query import console as console_users
 
 TEMPLATE = "refer-a-friend"
 START_S = 60
@@ -201,6 +203,7 @@ def print_report(report: Report) -> None:
 NEXT = """
 A referral program is running: {people} made-up people, a live campaign, and the cheats of docs/how-to/try-the-simulator.md.
 
+  Console     {console}
   Server      {url}          key for the API: {key}
   API         {url}/docs
 
@@ -226,13 +229,24 @@ def _show(plan: Plan, folder: Path, port: int) -> NoReturn:
             marker.write_text(json.dumps({"people": report.people, **_people_to_look_at(report)}))
             print_report(report)
         said: dict[str, Any] = json.loads(marker.read_text())
-        typer.echo(NEXT.format(url=url, key=keys.server, folder=folder, program=_program(), **said))
+        console = f"{url.rstrip('/')}{_first_link(folder) or '/'}"
+        typer.echo(NEXT.format(url=url, key=keys.server, folder=folder, program=_program(), console=console, **said))
         try:
             while process.poll() is None:
                 time.sleep(0.5)
         except KeyboardInterrupt:
             pass
     raise typer.Exit(0)
+
+
+def _first_link(folder: Path) -> str:
+    """The path of a sign-in link to the console; "" once somebody has a password."""
+    with reader_of(folder) as store:
+        path, commands = first_invitation(console_users.everyone(store), wall_clock_ms())
+    if commands:
+        with engine_of(folder) as engine:
+            engine.execute(commands)
+    return path
 
 
 @contextmanager

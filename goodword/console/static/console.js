@@ -81,9 +81,21 @@
     else if (Date.now() - going < 1200) { going = 0; document.querySelector(`.menu a[data-key="${CSS.escape(event.key)}"]`)?.click(); }
   });
 
-  const settle = (within) => { localTimes(within); within.querySelector("[data-focus]")?.focus(); };
-  document.addEventListener("htmx:afterSettle", (event) => settle(event.detail.elt));
+  // A list that grows by itself keeps its newest rows; older ones are a page away.
+  const trim = () => {
+    for (const table of document.querySelectorAll("table[data-rows-max]")) {
+      const rows = table.querySelectorAll("tbody tr");
+      for (let place = Number(table.dataset.rowsMax); place < rows.length; place += 1) rows[place].remove();
+    }
+  };
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    localTimes(event.detail.elt.parentElement || document);
+    event.detail.elt.querySelector("[data-focus]")?.focus();
+    trim();
+  });
   document.addEventListener("htmx:oobAfterSwap", (event) => localTimes(event.detail.target));
   document.addEventListener("htmx:sendError", () => say("The server cannot be reached. Trying again."));
-  settle(document);
+  localTimes(document);
+  document.querySelector("[data-focus]")?.focus();
 })();

@@ -17,6 +17,11 @@ def users(store: Store, account: int) -> list[User]:
     return sorted((open_user(store.sealer, doc) for (doc,) in rows), key=lambda user: (user.created_at, user.id))
 
 
+def everyone(store: Store) -> list[User]:
+    """The users of all accounts."""
+    return [found for account in store.accounts for found in users(store, account)]
+
+
 def user(store: Store, account: int, id: str) -> User | None:
     """A user of an account."""
     rows = store.database.read("SELECT doc FROM console_user WHERE account_id = ? AND id = ?", (account, id))
