@@ -16,7 +16,23 @@ from starlette.routing import Route
 from goodword.api.http import Refusal, read_body
 from goodword.api.intake import Intake
 from goodword.api.server.errors import places_of
-from goodword.console import audit, campaign, entrance, key, mapping, message, overview, report, settings, start, user, you
+from goodword.console import (
+    audit,
+    campaign,
+    entrance,
+    key,
+    mapping,
+    message,
+    overview,
+    people,
+    person,
+    person_change,
+    report,
+    settings,
+    start,
+    user,
+    you,
+)
 from goodword.console import session as sessions
 from goodword.console.asset import PATH as ASSETS_PATH
 from goodword.console.asset import Assets
@@ -25,7 +41,10 @@ from goodword.console.navigation import Entry
 from goodword.console.page import ROOT, Page, PageRefused, PageRoute, Pages
 from goodword.console.template import Templates
 
-FEATURES = (overview, message, campaign, start, report, settings, mapping, key, user, audit, you, entrance)
+FEATURES = (
+    *(overview, message, people, person, person_change),
+    *(campaign, start, report, settings, mapping, key, user, audit, you, entrance),
+)
 """Each has ROUTES and, where it stands in the navigation, ENTRIES."""
 
 HEADERS = {

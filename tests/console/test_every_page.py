@@ -25,6 +25,7 @@ NOT_LINKED = {
     "/": "leads elsewhere",
     "/sign-in": "for people who are not signed in",
     "/welcome/{token}": "for people who are not signed in",
+    "/people/{id:int}/file": "a file to keep",
     "/start/first": "a part of the start page",
     "/campaigns/{id}/pages/share": "stands in a frame",
     "/campaigns/{id}/pages/friend": "stands in a frame",
