@@ -19,6 +19,7 @@ from goodword.core.delivery import Endpoint
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Share
 from goodword.core.reward import Supplier
+from goodword.storage.query import delivery as outbox
 from goodword.storage.query import reward as rewards
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
@@ -468,3 +469,15 @@ def test_a_supplier_that_knows_no_redeeming_is_not_told_of_it() -> None:
         town.buy("o1", userId="ben")
         town.buy("o2", userId="ben", properties={"coupon_code": "A-1"})
         assert town.live() == [("ben", 500, "FULFILLED")]
+
+
+def test_what_is_told_of_a_conversion_names_the_person_and_the_coupon(town: Town) -> None:
+    town.engine.execute([c.PutEndpoint(1, Endpoint("e", "https://shop.example.com/hook", "whsec_" + "A" * 32))])
+    town.say("identify", userId="ben", traits={"email": "ben@post.example", "firstName": "Ben", "lastName": ""})
+    town.say("track", event="registration", userId="ben", properties={"coupon_code": "SPRING"})
+    town.buy("o1", userId="ben", properties={"coupon": "SPRING"})
+    town.buy("o2", userId="ben")
+    told = [payload for _, payload in outbox.due(town.store, 1, "e", town.now, 10)]
+    assert [said["first_name"] for said in told if said is not None] == ["Ben"] * 3
+    assert [said.get("coupon_code") for said in told if said is not None] == [None, "SPRING", None]
+    assert not any("last_name" in said for said in told if said is not None)
