@@ -21,7 +21,9 @@ from goodword.engine import Engine
 from goodword.hosted import door as hosted
 from goodword.storage.store import Store
 from goodword.worker.delivery import Deliveries
+from goodword.worker.follower import follow_nodes
 from goodword.worker.housekeeping import keep_house
+from goodword.worker.lease import Leases
 from goodword.worker.reward import tend_rewards
 
 BACKLOG = 4_096
@@ -101,9 +103,11 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     loop = asyncio.get_running_loop()
     door = await local.serve_locally(engine, store.directory)
     house = asyncio.create_task(keep_house(engine, application.keyring.take_used, int(config.read("GOODWORD_MESSAGES_KEPT"))))
-    deliveries = Deliveries(engine, config.webhook_allow())
+    leases = Leases(store)
+    deliveries = Deliveries(engine, config.webhook_allow(), leases=leases)
     deliveries.start()
-    due = asyncio.create_task(tend_rewards(engine))
+    due = asyncio.create_task(tend_rewards(engine, leases))
+    follower = asyncio.create_task(follow_nodes(engine, leases, deliveries))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -117,6 +121,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     finally:
         house.cancel()
         due.cancel()
+        follower.cancel()
         watch.cancel()
         await deliveries.close()
         door.close()

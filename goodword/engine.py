@@ -17,7 +17,7 @@ from goodword.core.decision import Decision, Erased, Outcome, Record
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.profile import IdentityKey, Profile, ProfileId
-from goodword.storage.failure import Conflict
+from goodword.storage.failure import Conflict, ConnectionLost, DatabaseFailure
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Store
@@ -27,6 +27,7 @@ REQUESTS_MAX = 600
 GROUP_MAX = 600
 PROBE_S = 1.0
 TRIES = 8
+RECONNECT_S = 1.0
 STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
 
 
@@ -81,6 +82,8 @@ class Engine:
         self.waiting = 0
         self.on_erased: list[Callable[[int, Sequence[IdentityKey]], None]] = []
         self.unavailable_since: float | None = None
+        self.trouble = ""
+        """What the database said when it last failed."""
         self._queue: deque[tuple[Sequence[c.Command], Reply]] = deque()
         self._arrived = 0
         self._scheduled = False
@@ -90,6 +93,10 @@ class Engine:
 
     def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
+        if self.unavailable_since is not None and self.store.nodes is not None:
+            # a database that hangs would hold everybody up for as long as one wait may last: `_probe` finds out when it is back
+            asyncio.get_running_loop().call_soon(reply, Unavailable(self.trouble))
+            return
         if self.waiting >= WAITING_MAX or len(self._queue) >= REQUESTS_MAX:
             self.measures.overloads += 1
             raise Overloaded
@@ -178,6 +185,7 @@ class Engine:
         except STORE_ERRORS as error:
             self.measures.failures += 1
             self.unavailable_since = self.unavailable_since or time.monotonic()
+            self.trouble = str(error) if isinstance(error, DatabaseFailure) else ""
             if self._loop is not None and self._probing is None:
                 self._probing = self._loop.call_later(PROBE_S, self._probe)
             raise Unavailable(f"{type(error).__name__}") from error
@@ -187,11 +195,15 @@ class Engine:
 
     def _try(self, commands: Sequence[c.Command]) -> list[Outcome]:
         """Decide and save, anew where another node was first."""
+        began = time.monotonic()
         for _ in range(TRIES - 1):
             try:
                 return self._execute(commands)
             except Conflict:
                 self.measures.conflicts += 1
+            except ConnectionLost:  # while nobody used it, for all we know; the key store's may be another one
+                if time.monotonic() - began > RECONNECT_S:
+                    raise
         return self._execute(commands)
 
     def _probe(self) -> None:
@@ -200,9 +212,19 @@ class Engine:
         if self.unavailable_since is None:
             return
         assert self._loop is not None
+        if self.store.nodes is not None:  # no group runs meanwhile, and waiting must not hold the loop up
+            self._loop.run_in_executor(None, self.store.probe, self.clock()).add_done_callback(self._probed)
+            return
         try:
             self.store.probe(self.clock())
         except STORE_ERRORS:
+            self._probing = self._loop.call_later(PROBE_S, self._probe)
+        else:
+            self.unavailable_since = None
+
+    def _probed(self, done: asyncio.Future[None]) -> None:
+        assert self._loop is not None
+        if done.cancelled() or done.exception() is not None:
             self._probing = self._loop.call_later(PROBE_S, self._probe)
         else:
             self.unavailable_since = None

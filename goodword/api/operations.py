@@ -20,7 +20,9 @@ def routes(intake: Intake) -> list[Route]:
     async def readyz(_request: Request) -> Response:
         problems = []
         if engine.unavailable_since is not None:
-            problems.append("the last commit failed: disk full, read-only or failing")
+            problems.append(
+                f"the database: {engine.trouble}" if engine.trouble else "the last commit failed: disk full, read-only or failing"
+            )
         if engine.waiting >= WAITING_MAX:
             problems.append("overloaded")
         return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)

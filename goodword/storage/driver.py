@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from goodword.storage.cipher import Tombstone
 
 Row = tuple[Any, ...]
+LEASE_S = 30
+"""How long a piece of work stays with the node that took it, unless it renews that."""
 
 
 class Keys(Protocol):

@@ -1,10 +1,14 @@
-"""What can go wrong with a database that is another process. All are OSErrors, like what can go wrong with a disk."""
+"""What can go wrong with a database that is another process. All but a defect are OSErrors, like what can go wrong with a disk."""
 
 from __future__ import annotations
 
 
 class DatabaseFailure(OSError):
     """The database cannot be used at the moment."""
+
+
+class StatementRefused(Exception):
+    """The database does not take a statement or one of its values: a defect, of which waiting cures nothing."""
 
 
 class Conflict(DatabaseFailure):

@@ -241,12 +241,18 @@ class KeyTable:
             self._known = length
 
     def rewrite(self) -> int:
-        """Write partitions anew that had keys destroyed, so that no file of the database holds these; how many. From one node at a time."""
-        done = 0
-        with self._asking() as connection:
-            if not _one(connection.execute("SELECT pg_try_advisory_lock($1)", (_OPENING + 1,))):
+        """Write partitions anew that had keys destroyed, so that no file of the database holds these; how many. On a connection of its
+        own, from any thread, and one node at a time. Errors: DatabaseFailure."""
+        with self._asking() as asking:
+            if not asking.execute("SELECT 1 FROM rewriting LIMIT 1").fetchall():
                 return 0
-            try:
+        connection = connect(self.url, wait_s=None)
+        done = 0
+        try:
+            with translated():
+                connection.execute(f"SET search_path = {SCHEMA}", prepare=False)
+                if not _one(connection.execute("SELECT pg_try_advisory_lock($1)", (_OPENING + 1,))):
+                    return 0
                 for (part,) in connection.execute("SELECT part FROM rewriting ORDER BY part", binary=True).fetchall():
                     # the note goes first and comes back if the rewriting fails: what is destroyed meanwhile makes a note of its own
                     connection.execute("DELETE FROM rewriting WHERE part = $1", (part,))
@@ -256,11 +262,9 @@ class KeyTable:
                         connection.execute("INSERT INTO rewriting VALUES ($1) ON CONFLICT DO NOTHING", (part,))
                         raise
                     done += 1
-                if done:
-                    self._checkpoint(connection)
-            finally:
-                if not connection.closed:
-                    connection.execute("SELECT pg_advisory_unlock($1)", (_OPENING + 1,))
+                self._checkpoint(connection)
+        finally:
+            connection.close()
         return done
 
     @staticmethod

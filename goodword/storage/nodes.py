@@ -3,7 +3,7 @@
 1. An account is written by one node at a time: its row of `place` is held from before a group is loaded until it is committed. So a group
    finds all that was committed for its accounts, and places in the log are in order of commit. Accounts do not wait for each other.
 2. The same row says how often settings changed and people were deleted: a group is never decided by old settings, nor with a key that
-   another node destroyed. Queries and doors learn of it within SETTINGS_S.
+   another node destroyed. Doors learn of it within a second (`worker/follower.py`), and a query asks.
 3. Each transaction leaves a mark. A commit whose answer was lost is looked for by it, under the account's row, which a commit still
    under way holds: so it is never done twice.
 """
@@ -19,12 +19,10 @@ from typing import NamedTuple
 from goodword.core import command as c
 from goodword.core.block import INSTALLATION
 from goodword.core.fresh import Place
-from goodword.storage.driver import Row
+from goodword.storage.driver import LEASE_S, Row
 from goodword.storage.failure import CommitUnknown, Conflict, DatabaseFailure
 from goodword.storage.postgres import Database
 
-SETTINGS_S = 0.4
-LEASE_S = 15
 MARKS_KEPT_MS = 24 * 3_600_000
 _NOW = "(extract(epoch FROM now()) * 1000)::bigint"
 _SEPARATION = 0x676F6F65  # the advisory lock of whoever changes the schema

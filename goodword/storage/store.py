@@ -384,6 +384,8 @@ class Store:
             opened.callback(self.keys.close)
             opened.callback(self.database.close)
             opened.callback(self._keep_filter)
+            if self.nodes is not None and not self.readonly:
+                opened.callback(self.nodes.release)
 
     def _keep_filter(self) -> None:
         """Spare the next start the building of filters."""

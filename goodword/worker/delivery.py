@@ -29,6 +29,7 @@ from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.query import delivery as outbox
 from goodword.storage.sqlite import DatabaseError
 from goodword.worker.exchange import Exchange
+from goodword.worker.lease import Leases
 
 if TYPE_CHECKING:
     from goodword.worker.outgoing import Outgoing
@@ -41,6 +42,9 @@ RECORD_PAUSE_S = 0.01
 RECORD_PAUSE_S_MAX = 0.2
 RETRY_PAUSE_S = 0.5
 LOOK_AGAIN_S = 3_600.0
+CALL_S = 16.0
+"""No call begins whose answer might come after the endpoint is another node's."""
+WORK = "endpoint "
 BUSY_WAITING = 400
 BUSY_PAUSE_S = 0.02
 DRAIN_S = 3.0
@@ -67,10 +71,13 @@ class _Queue:
 class Deliveries:
     """Sends for all endpoints of an installation, on the running event loop."""
 
-    def __init__(self, engine: Engine, allowed: Allowed, *, dice: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, engine: Engine, allowed: Allowed, *, leases: Leases | None = None, dice: Callable[[], float] = random.random
+    ) -> None:
         self.engine = engine
         self.store = engine.store
         self._allowed = allowed
+        self._leases = leases or Leases(engine.store)
         self._outgoing: Outgoing | None = None
         self.dice = dice
         self.sent = 0
@@ -92,15 +99,16 @@ class Deliveries:
 
     def start(self) -> None:
         """Look at every endpoint, and from now on at those that commits owe something."""
-        self.store.on_owed.append(self._owed)
-        self._owed(None)
+        self.store.on_owed.append(self.look)
+        self.look(None)
 
-    def _owed(self, owed: set[tuple[int, str]] | None) -> None:
+    def look(self, owed: set[tuple[int, str]] | None) -> None:
         """After a commit. None: endpoints may have changed."""
         if owed is None:
             owed = {(account, id) for account, endpoints in self.store.endpoints.items() for id in endpoints}
             for place in self._queues.keys() - owed:
                 self._still(self._queues.pop(place))
+                self._leases.drop(place[0], WORK + place[1])
         for place in owed:
             queue = self._queues.get(place)
             if queue is None:
@@ -118,6 +126,12 @@ class Deliveries:
             queue.timer.cancel()
             queue.timer = None
 
+    @staticmethod
+    def _forget(queue: _Queue) -> None:
+        """What was read and not begun is read again, here or by whoever serves the endpoint."""
+        queue.known.difference_update(delivery.id for delivery, _ in queue.ready)
+        queue.ready.clear()
+
     def _endpoint(self, queue: _Queue) -> Endpoint | None:
         """The endpoint as it is now, if it is served."""
         found = self.store.endpoints.get(queue.account, {}).get(queue.endpoint)
@@ -129,8 +143,10 @@ class Deliveries:
         self._still(queue)
         endpoint = self._endpoint(queue)
         if endpoint is None or self._is_closing:
-            queue.known.difference_update(delivery.id for delivery, _ in queue.ready)
-            queue.ready.clear()
+            self._forget(queue)
+            return
+        if not self._leases.holds(queue.account, WORK + queue.endpoint, CALL_S):  # another node serves it
+            self._forget(queue)
             return
         if self.engine.waiting > BUSY_WAITING:  # messages first: what is owed is safe where it is
             queue.timer = self._loop.call_later(BUSY_PAUSE_S, self._pump, queue)
@@ -235,8 +251,8 @@ class Deliveries:
     async def close(self) -> None:
         """Begin nothing more, wait a little for what is in flight, and record it; what is left is sent again after the next start."""
         self._is_closing = True
-        if self._owed in self.store.on_owed:
-            self.store.on_owed.remove(self._owed)
+        if self.look in self.store.on_owed:
+            self.store.on_owed.remove(self.look)
         for queue in self._queues.values():
             self._still(queue)
         if self._tasks:

@@ -10,13 +10,16 @@ import asyncio
 
 import structlog
 
+from goodword.core.block import INSTALLATION
 from goodword.core.command import TendReward
 from goodword.core.reward import BUILT_IN
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.query import reward as rewards
 from goodword.storage.sqlite import DatabaseError
+from goodword.worker.lease import Leases
 
 PERIOD_S = 0.5
+WORK = "rewards"
 RETRIES_EVERY_S = 2.0
 SLICE = 50
 SLICE_PAUSE_S = 0.004
@@ -25,11 +28,15 @@ OVERLOADED_PAUSE_S = 0.5
 log = structlog.get_logger()
 
 
-async def tend_rewards(engine: Engine) -> None:
+async def tend_rewards(engine: Engine, leases: Leases | None = None) -> None:
     """Run until cancelled."""
     loop = asyncio.get_running_loop()
+    leases = leases or Leases(engine.store)
     retried_at = -RETRIES_EVERY_S
     while True:
+        if not leases.holds(INSTALLATION, WORK):  # another node does it
+            await asyncio.sleep(PERIOD_S)
+            continue
         try:
             for account in list(engine.store.accounts):
                 await _tend_due(engine, account)

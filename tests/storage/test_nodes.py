@@ -1,0 +1,226 @@
+"""Several nodes on one PostgreSQL: turns, settings, deletions, commits whose answer is lost, a database that goes away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from goodword.core import command as c
+from goodword.core.account import Settings
+from goodword.core.decision import Outcome
+from goodword.core.profile import IdentityKey
+from goodword.engine import Engine, Unavailable
+from goodword.storage import tombstone
+from goodword.storage.failure import CommitUnknown, ConnectionLost
+from goodword.storage.query import person
+from goodword.storage.query.message import messages
+from goodword.storage.store import Store
+from goodword.storage.verify import verify
+from goodword.worker.lease import Leases
+from tests.postgres import Postgres
+from tests.running import Server, make_key, problems, received, rows
+from tests.stores import URLS, Pool
+
+NOW = 1_790_000_000_000
+
+
+def order(number: str, message: str, user: str = "u") -> dict[str, Any]:
+    properties = {"partner_conversion_id": number, "cart_value": "9.99"}
+    return {"type": "track", "event": "conversion", "userId": user, "messageId": message, "properties": properties}
+
+
+@pytest.fixture
+def engines(postgres_pool: Pool, tmp_path: Path) -> Iterator[list[Engine]]:
+    """Four nodes on one database."""
+    url = postgres_pool.take()
+    with ExitStack() as opened:
+        opened.callback(postgres_pool.give_back, url)
+        made: list[Engine] = []
+        for number in range(4):
+            folder = tmp_path / f"node{number}"
+            folder.mkdir()
+            if made:  # all nodes have one master key
+                (folder / "keys.master").write_bytes((tmp_path / "node0" / "keys.master").read_bytes())
+                (folder / "keys.master").chmod(0o600)
+            engine = Engine(Store(folder, url=url), clock=lambda: NOW)
+            opened.callback(engine.close)
+            made.append(engine)
+        yield made
+
+
+def test_the_same_conversion_at_four_nodes_at_once_counts_once(engines: list[Engine]) -> None:
+    said = [received(order("o-1", "m-1"), NOW), received(order("O-1 ", "m-2"), NOW)]
+    with ThreadPoolExecutor(4) as pool:
+        answers: list[list[Outcome]] = list(pool.map(lambda engine: engine.execute(said), engines))
+    assert {(outcomes[0].arrival, outcomes[0].message_id) for outcomes in answers} == {(1, "m-1")}
+    assert sorted(outcome.verdict for outcomes in answers for outcome in outcomes) == ["duplicate"] * 7 + ["stored"]
+    store = engines[0].store
+    assert store.database.read("SELECT count, duplicates, amount FROM tally") == [(1, 1, 999)]
+    assert (problems(store), verify(store)) == ([], [])
+
+
+def test_four_nodes_writing_at_once_lose_and_double_nothing(engines: list[Engine]) -> None:
+    """Laws 1 to 3 with four writers: the same people and orders, each node in an order of its own."""
+
+    def write(place: int) -> None:
+        engine = engines[place]
+        for turn in range(12):
+            numbers = [(turn * (place + 1) + step) % 12 for step in range(3)]
+            said: list[dict[str, Any]] = []
+            for number in numbers:
+                user, device = f"u{number}", f"d{number}"
+                said.append({"type": "identify", "userId": user, "messageId": f"i{number}", "traits": {"email": f"{number}@x.com"}})
+                said.append({"type": "identify", "anonymousId": device, "messageId": device, "traits": {"seen": number}})
+                said.append({**order(f"o{number}", f"c{number}", user), "anonymousId": device})
+            engine.execute([received(one, NOW) for one in said])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    store = engines[0].store
+    assert (problems(store), verify(store)) == ([], [])
+    assert store.database.read("SELECT count(*) FROM event WHERE name = 'conversion' AND duplicate_of IS NULL") == [(12,)]
+    found = person.find_by_keys(store, 1, [IdentityKey(f"uu{number}") for number in range(12)])
+    assert len({profile.id for profile in found.values()}) == 12
+    assert {profile.email for profile in found.values()} == {f"{number}@x.com" for number in range(12)}
+
+
+def test_places_in_the_log_are_in_order_of_commit(engines: list[Engine]) -> None:
+    first = engines[0].execute([received(order("a", "a"), NOW)])[0]
+    second = engines[1].execute([received(order("b", "b"), NOW)])[0]
+    third = engines[0].execute([received(order("c", "c"), NOW)])[0]
+    assert first.arrival < second.arrival < third.arrival
+
+
+def test_settings_of_one_node_hold_for_the_next_group_of_another(engines: list[Engine]) -> None:
+    one, other = engines[0], engines[1]
+    assert other.store.nodes is not None
+    other.store.nodes.have_settings_changed()
+    assert not other.store.nodes.have_settings_changed()
+    one.execute([c.Configure(1, Settings(default_scope="CLIENT"))])
+    before = other.store.accounts[1].settings.default_scope
+    other.execute([received(order("a", "a"), NOW)])
+    assert (before, other.store.accounts[1].settings.default_scope) == ("PUBLIC", "CLIENT")
+    assert engines[2].store.nodes is not None
+    assert engines[2].store.nodes.have_settings_changed()
+
+
+def test_accounts_made_at_two_nodes_have_two_numbers(engines: list[Engine]) -> None:
+    numbers = [engine.execute([c.CreateAccount(f"a{place}")])[0].value for place, engine in enumerate(engines)]
+    assert len(set(numbers)) == 4
+    assert engines[3].execute([c.CreateAccount("a0")])[0].value == numbers[0]
+    assert engines[0].execute([received(order("o", "m"), NOW, numbers[3])])[0].verdict == "stored"
+
+
+def test_whom_one_node_deleted_no_other_shows_or_writes_for(engines: list[Engine]) -> None:
+    one, other = engines[0], engines[1]
+    for engine in (one, other):  # both have the key at hand
+        engine.execute([received({"type": "identify", "userId": "u", "messageId": f"m{engine is one}", "traits": {"plan": "gold"}}, NOW)])
+    before = person.find_by_keys(other.store, 1, [IdentityKey("uu")])[IdentityKey("uu")]
+    one.execute([c.Erase(1, (IdentityKey("uu"),), erasure_id="e")])
+    assert person.find_by_keys(other.store, 1, [IdentityKey("uu")]) == {}
+    assert [line.is_deleted for line in messages(other.store, 1, 10)] == [True, True]
+    assert other.store.keys.key(before.id) is None
+    again = other.execute([received({"type": "identify", "userId": "u", "messageId": "late"}, NOW + 10_000)])[0]
+    assert again.profile_id not in (None, before.id)
+    assert (problems(one.store), verify(one.store)) == ([], [])
+
+
+def test_a_deletion_whose_node_died_before_its_commit_is_finished_by_another(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = engines[0], engines[1]
+    one.execute([received({"type": "identify", "userId": "u", "messageId": "m", "traits": {"plan": "gold"}}, NOW)])
+    with monkeypatch.context() as broken:
+
+        def die() -> None:
+            raise OSError("killed")
+
+        broken.setattr(one.store.database, "commit", die)
+        with pytest.raises(Unavailable):
+            one.execute([c.Erase(1, (IdentityKey("uu"),), erasure_id="e")])
+    tombstone.catch_up(other.store)
+    assert other.store.database.read("SELECT count(*) FROM profile") == [(0,)]
+    assert verify(other.store) == []
+
+
+@pytest.mark.parametrize("was_kept", [True, False])
+def test_a_commit_whose_answer_is_lost_is_recognised(engines: list[Engine], monkeypatch: pytest.MonkeyPatch, was_kept: bool) -> None:
+    """Found kept it is answered as decided; found lost it is done anew. Once in effect in both."""
+    engine = engines[0]
+    store = engine.store
+    original = store.database.commit
+    with monkeypatch.context() as broken:
+
+        def lose() -> None:
+            broken.setattr(store.database, "commit", original)
+            if was_kept:
+                original()
+            store.database._writer.close()  # type: ignore[attr-defined]
+            raise CommitUnknown("cut off")
+
+        broken.setattr(store.database, "commit", lose)
+        outcomes = engine.execute([received(order("o", "m"), NOW), c.CreateProfile(1, "j@x.com")])
+    assert [outcome.verdict for outcome in outcomes] == ["stored", "done"]
+    assert store.database.read("SELECT count(*) FROM event WHERE name = 'conversion'") == [(1,)]
+    assert store.database.read("SELECT count(*) FROM profile") == [(2,)]
+    assert (problems(store), verify(store)) == ([], [])
+
+
+def test_a_connection_that_was_cut_is_made_anew(engines: list[Engine]) -> None:
+    store = engines[0].store
+    with psycopg.connect(store.database.url, autocommit=True) as killer:  # type: ignore[attr-defined]
+        sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        killer.execute(sql)
+    assert engines[0].execute([received(order("o", "m"), NOW)])[0].verdict == "stored"
+    assert store.database.read("SELECT count(*) FROM event") == [(1,)]
+
+
+def test_a_lease_is_one_nodes_until_it_lets_go(engines: list[Engine]) -> None:
+    one, other = Leases(engines[0].store), Leases(engines[1].store)
+    assert not one.holds(1, "w")
+    assert not other.holds(1, "w")
+    assert one.renew()
+    assert not one.renew()
+    assert not other.renew()
+    assert (one.holds(1, "w", 20), one.holds(1, "w", 40), other.holds(1, "w")) == (True, False, False)
+    assert engines[0].store.nodes is not None
+    engines[0].store.nodes.release()
+    assert other.renew()
+    assert other.holds(1, "w")
+
+
+def test_nodes_say_503_while_the_database_is_away_and_come_back_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    with Postgres() as postgres:
+        monkeypatch.setitem(URLS, data, postgres.database("one"))
+        monkeypatch.setenv("GOODWORD_DATABASE_URL", URLS[data])
+        key = make_key(data)
+        with Server(data) as server:
+            assert server.post("/v1/track", order("o-1", "m-1"), key).status == 200
+            postgres.kill()
+            answer = server.post("/v1/track", order("o-2", "m-2"), key)
+            assert (answer.status, answer.headers["retry-after"].isdigit()) == (503, True)
+            ready = server.get("/readyz")
+            assert ready.status == 503
+            assert "database" in json.dumps(ready.json)
+            assert server.get("/healthz").status == 200
+            postgres.start()
+            deadline = time.monotonic() + 30
+            while server.post("/v1/track", order("o-2", "m-2"), key).status != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        assert rows(data, "SELECT count(*) FROM event") == [(2,)]
+
+
+def test_a_wrong_place_is_said_in_a_sentence(postgres_pool: Pool, tmp_path: Path) -> None:
+    url = postgres_pool.postgres.url("nowhere")
+    with pytest.raises(ConnectionLost, match="nowhere"):
+        Store(tmp_path, url=url)
