@@ -55,7 +55,7 @@ def test_json_that_is_only_yaml_is_read_all_the_same() -> None:
 def test_problems_begin_with_their_line() -> None:
     text = GOOD.replace("to: advocate", "to: adv").replace("USD}", "USD}\n    xx: 1")
     assert said(text) == [
-        "line 8, rewards[0].to: must be one of advocate, friend, participant. There are advocate, friend, participant.",
+        "line 8, rewards[0].to: must be one of advocate, friend, participant. Write one of these.",
         "line 11, rewards[0].xx: is not known here. There are expires_days, name, on, pending_days, rules, supplier, to, value.",
     ]
     missing = GOOD.replace("    to: advocate\n", "")
