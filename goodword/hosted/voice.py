@@ -12,7 +12,7 @@ from importlib import resources
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal
 from msgspec import Struct
 
 from goodword.core.campaign import Document
@@ -115,10 +115,6 @@ class Voice(Struct, frozen=True):
     def number(self, value: Decimal | int) -> str:
         """A number as the language writes it."""
         return format_decimal(value, locale=self.locale)
-
-    def rate(self, part: int, whole: int) -> str:
-        """A share of something as a percentage; empty of nothing."""
-        return format_percent(part / whole, locale=self.locale) if whole else ""
 
     def date(self, at: Millis) -> str:
         """A day, in UTC."""
