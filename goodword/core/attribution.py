@@ -89,17 +89,19 @@ def matched_back(profile: Profile, facts: Facts) -> list[Touch]:
 
 
 def with_touches(journey: Journey, touches: Iterable[Touch]) -> Journey:
-    """The journey with more touches; of one seen twice the earlier knowledge counts. The first and the latest are kept."""
-    kept = {(touch.reason, touch.ref): touch for touch in journey.touches}
+    """The journey with more touches; of one seen twice the earlier knowledge counts. A click that an event names is a touch beside the
+    visit itself, as what is said on an event goes first. The first and the latest are kept."""
+    kept = {(touch.reason, touch.ref, touch.step): touch for touch in journey.touches}
     changed = False
     for touch in touches:
-        mine = kept.get((touch.reason, touch.ref))
+        place = (touch.reason, touch.ref, touch.step)
+        mine = kept.get(place)
         if mine is None or touch.known_at < mine.known_at:
-            kept[touch.reason, touch.ref] = touch
+            kept[place] = touch
             changed = True
     if not changed:
         return journey
-    ordered = sorted(kept.values(), key=lambda touch: (touch.at, touch.reason, touch.ref))
+    ordered = sorted(kept.values(), key=lambda touch: (touch.at, touch.reason, touch.ref, touch.step))
     if len(ordered) > TOUCHES_MAX:
         ordered = ordered[:1] + ordered[1 - TOUCHES_MAX :]
     return replace(journey, touches=tuple(ordered))

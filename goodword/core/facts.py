@@ -168,8 +168,7 @@ def _ask_signals(signals: Signals, lookup: Lookup) -> None:
             case "ADVOCATE_EMAIL":
                 lookup.keys.add(IdentityKey("e" + value))
             case "ADVOCATE_ORDER_ID":
-                if (claim := conversion_claim(value)) is not None:
-                    lookup.claims.add(claim)
+                lookup.claims.add(conversion_claim(value) or "")
             case "COUPON_CODE":
                 asked.coupons.add(value.casefold())
                 asked.codes.add(value.casefold())

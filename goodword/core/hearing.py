@@ -60,7 +60,7 @@ def _joined(whole: Journey, part: Journey) -> Journey:
 
 def _bounded(steps: Iterable[Step]) -> tuple[Step, ...]:
     """Steps by time; of very many the first and the latest."""
-    ordered = sorted(steps, key=lambda step: (step.at, step.arrival))
+    ordered = sorted(steps, key=lambda step: step.turn)
     return tuple(ordered if len(ordered) <= STEPS_MAX else ordered[:STEPS_FIRST] + ordered[STEPS_FIRST - STEPS_MAX :])
 
 

@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int = 0) -> list[Record]:
     """Judge a journey, and the rows that make everything agree with the verdicts. `place`: the first of the command's ids to use."""
     docket = Docket(with_touches(journey, matched_back(friend, facts)), friend, facts, now, fresh, place)
-    for step in sorted(docket.journey.steps, key=lambda step: (step.at, step.arrival)):
+    for step in sorted(docket.journey.steps, key=lambda step: step.turn):
         judge_step(docket, step)
     _relate(docket)
     _hand_over(docket)
@@ -178,8 +178,9 @@ def _keep_judgements(docket: Docket) -> None:
 def _first_outcome(docket: Docket) -> int | None:
     """The place in the log of the first outcome the person ever had, referred or not."""
     outcomes = docket.known.programs.outcomes
-    found = ((step.at, step.arrival) for step in docket.journey.steps if step.name.casefold() in outcomes)
-    return min(found, default=(0, None))[1]
+    found = (step for step in docket.journey.steps if step.name.casefold() in outcomes)
+    first = min(found, key=lambda step: step.turn, default=None)
+    return first.arrival if first is not None else None
 
 
 def _forget(docket: Docket, key: str) -> None:

@@ -45,7 +45,7 @@ def days_of(docket: Docket) -> Days:
         day = day_of(step.at)
         days[day] |= CUSTOMER | (REFERRED if step.arrival in credited else 0) | (REFERRED_HIGH if step.arrival in good else 0)
     if steps:
-        first = min(steps, key=lambda step: (step.at, step.arrival))
+        first = min(steps, key=lambda step: step.turn)
         days[day_of(first.at)] |= NEW | (NEW_REFERRED if first.arrival in credited else 0)
     return tuple(sorted(days.items()))
 

@@ -30,7 +30,8 @@ def reconcile(docket: Docket) -> None:
     mine.sort(key=lambda reward: reward.id)
     kept: set[int] = set()
     doubted: set[int] = set()
-    for verdict in docket.verdicts:
+    # What is sure earns before what waits, or an order that only a browser claims would hold up the reward of one that a server said.
+    for verdict in sorted(docket.verdicts, key=lambda verdict: verdict.wait_until):
         for promised in verdict.document.rewards:
             terms = valued(promised, docket.known.suppliers.get(promised.supplier))
             if terms.rules.nth is None and not terms.rules.milestones:
@@ -48,12 +49,22 @@ def _hold(docket: Docket, reward: Reward) -> None:
     """The event waits for a person, and nothing is earned by it until then, in whatever order its story became known. What was not given
     yet waits along, what the ledger has comes back. A coupon that was handed out, or what the brand's own system gave, may be used: it
     stays until a person decides."""
-    supplier = docket.known.suppliers.get(reward.supplier)
     if reward.state == "EARNED":
         if reward.waiting != "review":
             docket.add(replace(reward, waiting="review", due_at=None, updated_at=docket.now))
-    elif reward.state == "FAILED" or (supplier is not None and supplier.type in LEDGER):
+    elif _can_come_back(docket, reward):
         _withdraw(docket, reward, "what earned it waits for a person to look at it")
+
+
+def _is_early(docket: Docket, reward: Reward, terms: RewardTerms, verdict: Verdict) -> bool:
+    """Whether a reward was given for another event, which does not count any more, while this one still waits."""
+    return reward.state != "EARNED" and _due(terms, verdict) > docket.now and _can_come_back(docket, reward)
+
+
+def _can_come_back(docket: Docket, reward: Reward) -> bool:
+    """Whether a reward that is past waiting can be taken back and given again without loss."""
+    supplier = docket.known.suppliers.get(reward.supplier)
+    return reward.state == "FAILED" or (supplier is not None and supplier.type in LEDGER)
 
 
 def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Reward], kept: set[int], doubted: set[int]) -> None:
@@ -78,6 +89,9 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
         else:
             kept.add(existing.id)
         return
+    if existing is not None and _is_early(docket, existing, terms, verdict) and _withdraw(docket, existing, "what is left still waits"):
+        mine.remove(existing)
+        existing = None
     worth = value_of(terms, verdict.amount, verdict.step.currency)
     results = _rules_of(docket, terms, verdict, recipient, existing)
     if worth is None:
@@ -226,10 +240,14 @@ def _bring_up_to_date(docket: Docket, reward: Reward, terms: RewardTerms, verdic
     docket.place += PLACES_PER_REWARD
 
 
-def _withdraw(docket: Docket, reward: Reward, why: str) -> None:
-    if docket.place < PLACES_MAX:
-        _take(docket, withdraw(reward, docket.facts, docket.now, docket.fresh, docket.place, why))
-        docket.place += PLACES_PER_REWARD
+def _withdraw(docket: Docket, reward: Reward, why: str) -> bool:
+    """Take a reward back; False where it stays, as one that was used does."""
+    if docket.place >= PLACES_MAX:
+        return False
+    records = withdraw(reward, docket.facts, docket.now, docket.fresh, docket.place, why)
+    _take(docket, records)
+    docket.place += PLACES_PER_REWARD
+    return bool(records)
 
 
 def reconcile_bonuses(docket: Docket) -> None:

@@ -240,6 +240,12 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     said: dict[str, Any] | None = None
     """Those properties that a reward's checks look at; None where they are not known."""
 
+    @property
+    def turn(self) -> tuple[Millis, str, str]:
+        """Its place among a person's steps: by time, and within the same millisecond by what it is about. When it arrived has no say, or
+        the order of messages would decide which of two orders of one moment came first (law 3)."""
+        return self.at, self.key, self.message_id
+
 
 class Cancellation(Struct, frozen=True, array_like=True, gc=False):
     """An order taken back, wholly, or (with an `amount` below the order's) in part."""

@@ -84,7 +84,7 @@ class Rehearsal:
         """The person's journey with these steps, and nothing settled."""
         known = journey_of(profile, facts)
         by_arrival = {step.arrival: step for step in (*steps, *known.steps)}
-        ordered = tuple(sorted(by_arrival.values(), key=lambda step: (step.at, step.arrival)))
+        ordered = tuple(sorted(by_arrival.values(), key=lambda step: step.turn))
         return replace(known, steps=ordered, standings={}, related={})
 
     def _set_up(self, journey: Journey, facts: Facts) -> None:

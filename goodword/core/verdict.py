@@ -228,7 +228,9 @@ def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
     """Who was credited with the advocate, who with those, and so on."""
     found: list[ProfileId] = []
     wave = [advocate.id]
-    for _ in range(ANCESTORS_MAX):
+    generation = 0
+    while wave and generation < ANCESTORS_MAX:
+        generation += 1
         journeys = (docket.known.journeys.get(number) for person in wave for number in docket.numbers(person))
         credited = {
             docket.resolve(standing.counted_for)
@@ -238,8 +240,6 @@ def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
             if standing.counted_for is not None
         }
         wave = sorted(credited.difference(found, (advocate.id,)))
-        if not wave:
-            break
         found += wave
     return tuple(found)
 

@@ -278,6 +278,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "Take it out of one.",
     ),
     ("suppliers[0].cash_back_percentage", "0.1", "suppliers[0].cash_back_percentage", "Mend it"),
+    ("review", {"auto_approve_days": 91}, "review.auto_approve_days", "number in between"),
     ("budgets[0]", {}, "budgets[0]", "Write value_max (with its unit) or count_max."),
     ("budgets[0]", {"value_max": "5"}, "budgets[0].unit", "Write a currency or POINTS."),
     ("budgets[0]", {"unit": "BITCOIN", "count_max": 5}, "budgets[0].unit", "There are"),

@@ -13,6 +13,7 @@ from goodword.core.reward_rule import TEXT_CHARS_MAX
 def test_what_takes_a_backtracking_engine_for_ever_is_answered(pattern: str) -> None:
     assert finds(pattern, "a" * (TEXT_CHARS_MAX - 1) + "!") is False
     assert finds(pattern, "a" * 50) is True
+    assert is_pattern(pattern)
 
 
 @pytest.mark.parametrize("text", ["(", "[a", r"(a)\1", "(?=a)", "x{1000}{1000}", "\ud800"])

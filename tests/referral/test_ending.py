@@ -152,6 +152,7 @@ def test_doubt_that_comes_after_the_reward_takes_back_what_can_come_back_until_a
 
         assert stand() == before
         late_doubt(town)
+        assert stand() == after
         town.say("track", event="registration", userId="ben")
         assert stand() == after
         ben = town.person("ben")
