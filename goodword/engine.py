@@ -279,7 +279,7 @@ class Engine:
 
     @staticmethod
     def _account_of(command: c.Command, decision: Decision) -> int:
-        return decision.outcome.value if isinstance(command, c.CreateAccount) else command.account
+        return decision.outcome.value if type(command) is c.CreateAccount else command.account
 
     def close(self) -> None:
         """Decide and save what still waits, then let go of the data."""
