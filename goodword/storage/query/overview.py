@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from goodword.core.period import DAY_MS, Period, start_of, starts
@@ -51,13 +53,23 @@ def overview(store: Store, account: int, first: int, last: int, campaign: str = 
                 figures.cost[unit] = figures.cost.get(unit, 0) + value
     found.now.advocates = counts.count_advocates(store, account, first, last)
     found.before.advocates = counts.count_advocates(store, account, first - days, first - 1)
-    place = (first, last, chosen)
-    found.by_campaign = counts.by(store, account, "campaign_id", ("share", "click", "sign_up", "outcome"), *place)
-    found.by_channel = counts.by(store, account, "detail", ("share",), *place)
-    found.by_reason = counts.by(store, account, "detail", ("sign_up", "outcome"), *place)
-    found.by_origin = counts.by(store, account, "origin", ("click", "sign_up", "outcome"), *place)
+    for row in counts.referral_words(store, account, first, last, chosen):
+        _add_words(found, *row)
     found.top = counts.advocates(store, account, first, last, limit=TOP, having="sum(a.friends) > 0")
     return found
+
+
+def _add_words(found: Overview, campaign: str, detail: str, origin: str, measure: str, *sums: Any) -> None:
+    """Add a count to the words it is of: of a share the channel, of what is credited the reason, of what came by a click its origin."""
+    words = [(found.by_campaign, campaign)]
+    if measure == "share":
+        words.append((found.by_channel, detail))
+    else:
+        words.append((found.by_origin, origin))
+    if measure in ("sign_up", "outcome"):
+        words.append((found.by_reason, detail))
+    for by, word in words:
+        counts.add_referral(by.setdefault(word, Figures()), measure, *sums)
 
 
 def _places(found: Overview, day: int) -> tuple[Figures, ...]:

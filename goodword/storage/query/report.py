@@ -15,6 +15,7 @@ from goodword.core.period import Period, next_start, start_of, starts
 from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES
 from goodword.core.report import Figures, Money
 from goodword.core.reward import GONE
+from goodword.core.tally import FIRST_OUTCOME
 from goodword.storage.driver import Row
 from goodword.storage.store import Store
 
@@ -86,6 +87,16 @@ def referral_days(store: Store, account: int, first: int, last: int, campaigns: 
         "SELECT day, measure, quality, unit, sum(count), sum(amount) FROM referral_tally"
         f" WHERE account_id = ? AND day BETWEEN ? AND ?{narrowed} GROUP BY day, measure, quality, unit",
         (account, first, last, *values),
+    )
+
+
+def referral_words(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = ()) -> list[Row]:
+    """Campaign, detail, origin, measure, quality, unit; count and amount. First outcomes, which outcomes count as well, are left out."""
+    narrowed, values = of_campaigns(store, campaigns)
+    return store.database.read(
+        "SELECT campaign_id, detail, origin, measure, quality, unit, sum(count), sum(amount) FROM referral_tally"
+        f" WHERE account_id = ? AND day BETWEEN ? AND ? AND measure <> ?{narrowed} GROUP BY 1, 2, 3, 4, 5, 6",
+        (account, first, last, FIRST_OUTCOME, *values),
     )
 
 
