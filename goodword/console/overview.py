@@ -10,7 +10,7 @@ from goodword.console.chart import Chart, Series, unit_name
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, shows
 from goodword.core.origin import ORIGINS
-from goodword.core.period import DAY_MS, day_of
+from goodword.core.period import DAY_MS, day_of, start_of
 from goodword.core.report import Figures, Money
 from goodword.core.reward import UNITS
 from goodword.storage.query import attention, person
@@ -51,7 +51,8 @@ async def show(page: Page) -> Response:
     if campaign and campaign not in campaigns:
         raise PageRefused(404, "There is no such campaign.")
     last = day_of(page.now)
-    found = query.overview(page.store, page.account, last - int(days) + 1, last, campaign)
+    first = start_of("MONTH", last - 335) if days == "365" else last - int(days) + 1
+    found = query.overview(page.store, page.account, first, last, campaign)
     names = {id: each.document.name or id for id, each in campaigns.items()}
     values: dict[str, Any] = {
         "found": found,

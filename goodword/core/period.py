@@ -79,3 +79,13 @@ def label(period: Period, start: int) -> str:
             return f"{found.year}-{found.month:02}"
         case _:
             return f"{found.year}-Q{(found.month + 2) // 3}"
+
+
+def whole_months(first: int, last: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """Days as the first days of the months that are wholly among them, and what is left at both ends, as pairs of first and last day."""
+    months = [start for start in starts("MONTH", first, last) if first <= start and next_start("MONTH", start) - 1 <= last]
+    if not months:
+        return [], [(first, last)]
+    after = next_start("MONTH", months[-1])
+    ends = ((first, months[0] - 1), (after, last))
+    return months, [(begin, end) for begin, end in ends if begin <= end]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodword.core.decision import Counted
 from goodword.core.fresh import IDS_PER_COMMAND
-from goodword.core.period import day_of
+from goodword.core.period import day_of, start_of
 from goodword.core.referral import Click, Credit, Judgement, Share, Shareable
 from goodword.core.reward import Reward, Transition
 from goodword.core.tally import (
@@ -112,9 +112,24 @@ class TallySaving:
             self._advocate(account, slot, Advocacy(links=1))
         many = self.store.database.many
         many(_REFERRAL, [(account, *slot, *sums) for (account, slot), sums in sorted(self.referrals.items()) if any(sums)])
+        self._write_months()
         many(_ADVOCATE, [(account, *slot, *sums) for (account, slot), sums in sorted(self.advocates.items()) if any(sums)])
         many(_GIVEN, [(account, *slot, *sums) for (account, slot), sums in sorted(self.given.items()) if any(sums)])
         many(_PEOPLE, [(*place, count) for place, count in sorted(self.people.items()) if count])
+
+    def _write_months(self) -> None:
+        """The same by month; and who was an advocate in it, which nobody ceases to be."""
+        months: dict[tuple[int, ReferralSlot], list[int]] = {}
+        for (account, slot), sums in self.referrals.items():
+            _add(months.setdefault((account, slot._replace(day=start_of("MONTH", slot.day))), [0, 0]), sums)
+        acted = {
+            (account, start_of("MONTH", slot.day), slot.advocate)
+            for (account, slot), (links, shares, clicks, *_) in self.advocates.items()
+            if links + shares + clicks > 0
+        }
+        many = self.store.database.many
+        many(_MONTH, [(account, *slot, *sums) for (account, slot), sums in sorted(months.items()) if any(sums)])
+        many("INSERT INTO advocate_month VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sorted(acted))
 
     def _settle_judgements(self) -> None:
         """Take off what stood for the same events, add what stands now. Events of this group were never judged before."""
@@ -169,6 +184,7 @@ def _upsert(table: str, keys: str, columns: str) -> str:
 
 
 _REFERRAL = _upsert("referral_tally", "account_id day measure campaign_id detail origin quality unit", "count amount")
+_MONTH = _upsert("referral_month", "account_id month measure campaign_id detail origin quality unit", "count amount")
 _ADVOCATE = _upsert("advocate_tally", "account_id day advocate_id unit", "links shares clicks sign_ups outcomes friends amount")
 _GIVEN = _upsert("reward_tally", "account_id day campaign_id supplier_id role state unit", "count value moves")
 _PEOPLE = _upsert("people_tally", "account_id role period start", "count")

@@ -67,6 +67,8 @@ _ACCOUNT_TABLES = (
     "spent",
     "credited",
     "referral_tally",
+    "referral_month",
+    "advocate_month",
     "advocate_tally",
     "reward_tally",
     "people_tally",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Struct
 
-from goodword.core.period import DAY_MS
+from goodword.core.period import DAY_MS, next_start, start_of
 from goodword.core.presence import periods_of
 from goodword.core.referral import Journey
 from goodword.storage.cipher import Unreadable
@@ -80,6 +80,21 @@ _ADVOCATE = _Tally(
         "SELECT account_id, day, advocate_id, '', 0, 0, 0, 0, 0, sum(count), 0 FROM credited GROUP BY 1, 2, 3",
     ),
 )
+_SLOT = "measure, campaign_id, detail, origin, quality, unit"
+_MONTHS = {
+    "referral_month": (
+        f"SELECT 1 FROM (SELECT {_SLOT}, count, amount FROM referral_tally WHERE account_id = ?1 AND day >= ?2 AND day < ?3"
+        f" UNION ALL SELECT {_SLOT}, -count, -amount FROM referral_month WHERE account_id = ?1 AND month = ?2)"
+        f" GROUP BY {_SLOT} HAVING sum(count) <> 0 OR sum(amount) <> 0 LIMIT 1"
+    ),
+    "advocate_month": (
+        "SELECT advocate_id, 1 FROM advocate_month WHERE account_id = ?1 AND month = ?2 EXCEPT SELECT advocate_id, 1 FROM advocate_tally"
+        " WHERE account_id = ?1 AND day >= ?2 AND day < ?3 AND links + shares + clicks > 0"
+        " UNION ALL SELECT * FROM (SELECT advocate_id, 2 FROM advocate_tally WHERE account_id = ?1 AND day >= ?2 AND day < ?3"
+        " AND links + shares + clicks > 0 EXCEPT SELECT advocate_id, 2 FROM advocate_month WHERE account_id = ?1 AND month = ?2) LIMIT 1"
+    ),
+}
+"""What finds a month that is wrong: its account, its first day, and the first day of the next."""
 _ERRORS = (Unreadable, KeyStoreError, msgspec.MsgspecError, ValueError)
 _journey = msgspec.json.Decoder(Journey).decode
 
@@ -92,6 +107,7 @@ def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
     yield from _compare(store, _REWARD, lambda _: False)
     yield from _compare(store, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
     yield from _people(store, gone, is_pending)
+    yield from _months(store)
 
 
 def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -> Iterator[str]:
@@ -113,6 +129,18 @@ def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -
             continue
         wrong = ", ".join(f"{name} {-each:+}" for name, each in zip(sums, missing, strict=True) if each)
         yield f"{tally.table}: {' '.join(str(each) for each in slot[1:] if each != '')} of account {slot[0]} is off by {wrong}."
+
+
+def _months(store: Store) -> Iterator[str]:
+    """Months against the days they are made of, a month at a time."""
+    sql = "SELECT account_id, day FROM referral_tally UNION SELECT account_id, day FROM advocate_tally"
+    days = {(account, start_of("MONTH", day)) for account, day in store.database.load(sql)}
+    said = "SELECT account_id, month FROM referral_month UNION SELECT account_id, month FROM advocate_month"
+    for account, month in sorted(days.union(store.database.load(said))):
+        place = (account, month, next_start("MONTH", month))
+        for table, wrong in _MONTHS.items():
+            if list(store.database.load(wrong, place)):
+                yield f"{table}: the month from day {month} of account {account} is not what its days say."
 
 
 def _people(store: Store, gone: set[int], is_pending: Callable[[int], bool]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from goodword.core import tally
 from goodword.core.origin import ORIGINS, origin_of
-from goodword.core.period import PERIODS, Period, day_of, label, next_start, read_day, start_of, starts, write_day
+from goodword.core.period import PERIODS, Period, day_of, label, next_start, read_day, start_of, starts, whole_months, write_day
 from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES, Days, changes
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Judgement, Share, Touch
@@ -54,6 +54,16 @@ def test_periods_follow_each_other_without_gaps(period: Period, first: int, leng
     assert next_start(period, found[-1]) > first + length
     assert all(next_start(period, one) == other for one, other in itertools.pairwise(found))
     assert all(start_of(period, one) == one for one in found)
+
+
+@given(st.integers(10, 60_000), st.integers(0, 800))
+def test_days_are_their_whole_months_and_what_is_left_at_the_ends(first: int, length: int) -> None:
+    last = first + length
+    months, ends = whole_months(first, last)
+    days = [day for start in months for day in range(start, next_start("MONTH", start))]
+    days += [day for begin, end in ends for day in range(begin, end + 1)]
+    assert sorted(days) == list(range(first, last + 1))
+    assert all(end - begin < 62 for begin, end in ends)
 
 
 @pytest.mark.parametrize("text", ["", "2026-02-30", "yesterday", "1969-12-31"])

@@ -13,6 +13,7 @@ from goodword.core import command as c
 from goodword.core.profile import IdentityKey
 from goodword.core.referral import Share
 from goodword.storage import verify_tally
+from goodword.storage.schema import migrations
 from goodword.storage.store import DATABASE_FILE, Store
 from tests.referral.town import DAY, MINUTE, Town
 
@@ -123,7 +124,7 @@ def test_an_account_without_campaigns_counts_nothing(tmp_path: Path) -> None:
     town.close()
 
 
-@pytest.mark.parametrize("table", ["referral_tally", "advocate_tally", "reward_tally", "people_tally"])
+@pytest.mark.parametrize("table", ["referral_tally", "referral_month", "advocate_tally", "advocate_month", "reward_tally", "people_tally"])
 @pytest.mark.parametrize("fault", ["DELETE FROM {0}", "UPDATE {0} SET {1} = {1} + 1", "UPDATE {0} SET account_id = 2"])
 def test_verify_finds_a_tally_that_is_off(tmp_path: Path, table: str, fault: str) -> None:
     town = Town(tmp_path)
@@ -131,9 +132,24 @@ def test_verify_finds_a_tally_that_is_off(tmp_path: Path, table: str, fault: str
     referred(town)
     town.close()
     connection = apsw.Connection(str(tmp_path / DATABASE_FILE))
-    connection.execute(fault.format(table, "links" if table == "advocate_tally" else "count"))
+    connection.execute(fault.format(table, {"advocate_tally": "links", "advocate_month": "advocate_id"}.get(table, "count")))
     connection.close()
     with Store(tmp_path, readonly=True) as store:
         found = list(verify_tally.problems(store, lambda _: False))
     assert found
-    assert all(problem.startswith(table) for problem in found)
+    assert all(problem.startswith((table, table.replace("tally", "month"))) for problem in found)
+
+
+def test_months_are_filled_from_the_days_there_were_before_them(town: Town) -> None:
+    """The migration finds the first day of a day's month by arithmetic."""
+    referred(town)
+    for days in (20, 200, 400):
+        town.passes(days * DAY)
+        town.buy(f"o{days}", userId="ben")
+        town.click(town.person("ada", "ada@mail.example"))
+    database = town.store.database
+    before = [sorted(database.read(f"SELECT * FROM {table}")) for table in ("referral_month", "advocate_month")]
+    statements = next(text for number, text in migrations() if number == 8)
+    database.write("DELETE FROM referral_month; DELETE FROM advocate_month;" + statements[statements.index("CREATE TEMP TABLE") :])
+    assert [sorted(database.read(f"SELECT * FROM {table}")) for table in ("referral_month", "advocate_month")] == before
+    assert len({month for _, month, *_ in before[0]}) == 4

@@ -15,8 +15,8 @@ from goodword.storage.query.report import Advocate
 from goodword.storage.store import Store
 
 TOP = 10
-GRAINS: tuple[tuple[int, Period], ...] = ((92, "DAY"), (400, "WEEK"), (10_000, "MONTH"))
-"""A course of so many days at most is drawn by which period."""
+DAYS_BY_DAY = 92
+"""A longer course is drawn by month."""
 
 
 class Overview(Struct):
@@ -39,13 +39,14 @@ def overview(store: Store, account: int, first: int, last: int, campaign: str = 
     """The days from `first` to `last`, of one campaign or of all. Advocates are those of all campaigns."""
     chosen = (campaign,) if campaign else ()
     days = last - first + 1
-    grain = next(grain for most, grain in GRAINS if days <= most)
+    grain: Period = "DAY" if days <= DAYS_BY_DAY else "MONTH"
     found = Overview(
         first, last, grain, Figures(), Figures(), {start: Figures() for start in starts(grain, first, last)}, {}, {}, {}, {}, []
     )
-    for day, measure, quality, unit, count, amount in counts.referral_days(store, account, first - days, last, chosen):
-        for figures in _places(found, day):
-            counts.add_referral(figures, measure, quality, unit, count, amount)
+    for begin, end in ((first - days, first - 1), (first, last)):
+        for day, *sums in counts.referral_days(store, account, begin, end, chosen, by_month=grain == "MONTH"):
+            for figures in _places(found, day):
+                counts.add_referral(figures, *sums)
     for day, state, unit, count, value in counts.reward_days(store, account, first - days, last, chosen):
         if state not in GONE and count:
             for figures in _places(found, day):
@@ -55,7 +56,7 @@ def overview(store: Store, account: int, first: int, last: int, campaign: str = 
     found.before.advocates = counts.count_advocates(store, account, first - days, first - 1)
     for row in counts.referral_words(store, account, first, last, chosen):
         _add_words(found, *row)
-    found.top = counts.advocates(store, account, first, last, limit=TOP, having="sum(a.friends) > 0")
+    found.top = counts.top_advocates(store, account, first, last, TOP)
     return found
 
 

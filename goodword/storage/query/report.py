@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from goodword.core.event import TRACK
-from goodword.core.period import Period, next_start, start_of, starts
+from goodword.core.period import Period, next_start, start_of, starts, whole_months
 from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES
 from goodword.core.report import Figures, Money
 from goodword.core.reward import GONE
@@ -27,7 +27,7 @@ _ROLES = {
     ROLES[NEW]: "new_customers",
     ROLES[NEW_REFERRED]: "referred_new_customers",
 }
-_FEW = 100
+_SUMS = ("links", "shares", "clicks", "sign_ups", "outcomes", "friends")
 _ACTED = "t.links + t.shares + t.clicks > 0"
 """What makes somebody an advocate of a period; what their friends did later does not."""
 
@@ -80,24 +80,28 @@ def add_referral(figures: Figures, measure: str, quality: str, unit: str, count:
         money.referred_high += amount if is_high else 0
 
 
-def referral_days(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = ()) -> list[Row]:
-    """Day, measure, quality, unit; count and amount."""
-    narrowed, values = of_campaigns(store, campaigns)
-    return store.database.read(
-        "SELECT day, measure, quality, unit, sum(count), sum(amount) FROM referral_tally"
-        f" WHERE account_id = ? AND day BETWEEN ? AND ?{narrowed} GROUP BY day, measure, quality, unit",
-        (account, first, last, *values),
-    )
+def referral_days(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = (), *, by_month: bool = False) -> list[Row]:
+    """Day, measure, quality, unit; count and amount. `by_month`: of whole months a row for the month, on its first day."""
+    return _referrals(store, account, "day, measure, quality, unit", first, last, campaigns, by_month=by_month)
 
 
 def referral_words(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = ()) -> list[Row]:
-    """Campaign, detail, origin, measure, quality, unit; count and amount. First outcomes, which outcomes count as well, are left out."""
+    """Campaign, detail, origin, measure, quality, unit; count and amount."""
+    return _referrals(store, account, "campaign_id, detail, origin, measure, quality, unit", first, last, campaigns, by_month=True)
+
+
+def _referrals(store: Store, account: int, columns: str, first: int, last: int, campaigns: Iterable[str], *, by_month: bool) -> list[Row]:
+    """Sums by some columns; of whole months from the months' rows, where that is enough. First outcomes are among the outcomes."""
     narrowed, values = of_campaigns(store, campaigns)
-    return store.database.read(
-        "SELECT campaign_id, detail, origin, measure, quality, unit, sum(count), sum(amount) FROM referral_tally"
-        f" WHERE account_id = ? AND day BETWEEN ? AND ? AND measure <> ?{narrowed} GROUP BY 1, 2, 3, 4, 5, 6",
-        (account, first, last, FIRST_OUTCOME, *values),
-    )
+    months, ends = whole_months(first, last) if by_month else ([], [(first, last)])
+    parts = [("referral_month", "month", months[0], months[-1])] if months else []
+    parts += [("referral_tally", "day", begin, end) for begin, end in ends]
+    sql, given = [], []
+    for table, day, begin, end in parts:
+        named = columns.replace("day", f"{day} AS day") if day != "day" else columns
+        sql.append(f"SELECT {named}, count, amount FROM {table} WHERE account_id = ? AND {day} BETWEEN ? AND ? AND measure <> ?{narrowed}")
+        given += [account, begin, end, FIRST_OUTCOME, *values]
+    return store.database.read(f"SELECT {columns}, sum(count), sum(amount) FROM ({' UNION ALL '.join(sql)}) GROUP BY {columns}", given)
 
 
 def reward_days(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = ()) -> list[Row]:
@@ -148,11 +152,16 @@ def outcome_days(store: Store, account: int, first: int, last: int) -> list[Row]
 
 def count_advocates(store: Store, account: int, first: int, last: int) -> int:
     """How many people acted as advocates in these days; two that became one are one."""
+    months, ends = whole_months(first, last)
+    parts = ["SELECT advocate_id AS id FROM advocate_month WHERE account_id = ? AND month BETWEEN ? AND ?"] if months else []
+    given = [account, months[0], months[-1]] if months else []
+    for begin, end in ends:
+        parts.append(f"SELECT t.advocate_id AS id FROM advocate_tally t WHERE t.account_id = ? AND t.day BETWEEN ? AND ? AND {_ACTED}")
+        given += [account, begin, end]
     rows = store.database.read(
-        "SELECT count(DISTINCT coalesce(m.target, a.id)) FROM (SELECT DISTINCT t.advocate_id AS id FROM advocate_tally t"
-        f" WHERE t.account_id = ?1 AND t.day BETWEEN ?2 AND ?3 AND {_ACTED}) a"
-        " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.id",
-        (account, first, last),
+        f"SELECT count(DISTINCT coalesce(m.target, a.id)) FROM (SELECT DISTINCT id FROM ({' UNION ALL '.join(parts)})) a"
+        " LEFT JOIN merged m ON m.account_id = ? AND m.source = a.id",
+        (*given, account),
     )
     return int(rows[0][0])
 
@@ -172,33 +181,60 @@ class Advocate(Struct):
     money: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def advocates(store: Store, account: int, first: int, last: int, *, limit: int = -1, having: str = "1") -> list[Advocate]:
-    """Advocates of these days, those with most friends first, at most `limit` (-1: all). `having`: a condition on the sums."""
-    sums = ("links", "shares", "clicks", "sign_ups", "outcomes", "friends")
+def advocates(store: Store, account: int, first: int, last: int, *, having: str = "1") -> list[Advocate]:
+    """Advocates of these days, those with most friends first. `having`: a condition on the sums."""
     rows = store.database.read(
-        f"SELECT coalesce(m.target, a.id) AS number, max(a.day), {', '.join(f'sum(a.{name}) AS {name}' for name in sums)}"
-        f" FROM (SELECT advocate_id AS id, max(day) AS day, {', '.join(f'sum({name}) AS {name}' for name in sums)} FROM advocate_tally"
+        f"SELECT coalesce(m.target, a.id) AS number, max(a.day), {', '.join(f'sum(a.{name}) AS {name}' for name in _SUMS)}"
+        f" FROM (SELECT advocate_id AS id, max(day) AS day, {', '.join(f'sum({name}) AS {name}' for name in _SUMS)} FROM advocate_tally"
         " WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY advocate_id) a"
         f" LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.id GROUP BY number HAVING {having}"
-        " ORDER BY sum(a.friends) DESC, sum(a.outcomes) DESC, sum(a.shares) DESC, number LIMIT ?4",
+        " ORDER BY sum(a.friends) DESC, sum(a.outcomes) DESC, sum(a.shares) DESC, number",
+        (account, first, last),
+    )
+    return _paid(store, account, first, last, [Advocate(*row) for row in rows])
+
+
+def top_advocates(store: Store, account: int, first: int, last: int, limit: int) -> list[Advocate]:
+    """Those with most friends in these days. They are found among the days on which anybody brought anything, which are few."""
+    rows = store.database.read(
+        "SELECT coalesce(m.target, a.id) AS number FROM (SELECT advocate_id AS id, sum(friends) AS friends, sum(outcomes) AS outcomes"
+        " FROM advocate_tally WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3 AND (outcomes <> 0 OR friends <> 0) GROUP BY advocate_id) a"
+        " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.id GROUP BY number HAVING sum(a.friends) > 0"
+        " ORDER BY sum(a.friends) DESC, sum(a.outcomes) DESC, number LIMIT ?4",
         (account, first, last, limit),
     )
-    found = {row[0]: Advocate(*row) for row in rows}
-    chosen = ""
-    values: tuple[Any, ...] = (account, first, last)
-    if len(found) <= _FEW:  # the top of a list: only their own rows
-        chosen = " AND (a.advocate_id IN (SELECT value FROM carray(?4)) OR m.target IN (SELECT value FROM carray(?4)))"
-        values = (*values, store.database.ints(found))
+    chosen = [number for (number,) in rows]
+    homes = {number: number for number in chosen}
+    sql = (
+        "SELECT m.source, m.target FROM carray(?) k CROSS JOIN merged m INDEXED BY merged_target ON m.account_id = ? AND m.target = k.value"
+    )
+    homes.update(store.database.read(sql, (store.database.ints(chosen), account)))
+    found = {number: Advocate(number, 0, 0, 0, 0, 0, 0, 0) for number in chosen}
+    for number, last_day, *sums in store.database.read(
+        f"SELECT t.advocate_id, max(t.day), {', '.join(f'sum(t.{name})' for name in _SUMS)} FROM carray(?) d CROSS JOIN carray(?) k"
+        " CROSS JOIN advocate_tally t ON t.account_id = ? AND t.day = d.value AND t.advocate_id = k.value GROUP BY t.advocate_id",
+        (store.database.ints(range(first, last + 1)), store.database.ints(sorted(homes)), account),
+    ):
+        each = found[homes[number]]
+        each.last = max(each.last, last_day)
+        for name, more in zip(_SUMS, sums, strict=True):
+            setattr(each, name, getattr(each, name) + more)
+    return _paid(store, account, first, last, list(found.values()))
+
+
+def _paid(store: Store, account: int, first: int, last: int, found: list[Advocate]) -> list[Advocate]:
+    """Advocates with the value of what they brought."""
+    by_number = {each.number: each for each in found}
     paid = store.database.read(
         "SELECT coalesce(m.target, a.advocate_id), a.unit, sum(a.amount), sum(a.outcomes) FROM advocate_tally a"
-        " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.advocate_id"
-        f" WHERE a.account_id = ?1 AND a.day BETWEEN ?2 AND ?3 AND a.unit <> ''{chosen} GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
-        values,
+        " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.advocate_id WHERE a.account_id = ?1 AND a.day BETWEEN ?2 AND ?3"
+        " AND (a.outcomes <> 0 OR a.friends <> 0) AND a.unit <> '' GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+        (account, first, last),
     )
     for number, unit, amount, count in paid:
-        if number in found and count:
-            found[number].money[unit] = (amount, count)
-    return list(found.values())
+        if number in by_number and count:
+            by_number[number].money[unit] = (amount, count)
+    return found
 
 
 def by(
