@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from goodword.storage.query import report as counts
 from goodword.storage.query import report_list, report_row
 from goodword.storage.query.report_row import chunks
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
+from tests.stores import open_in_postgres
 
 SITES = ["", "l.facebook.com", "t.co/x", "mail.google.com", "blog.example.org/a"]
 DAYS = 70
@@ -72,14 +74,18 @@ def someone(town: Town, dice: random.Random, advocates: list[ProfileId], name: s
         bought.append((user, number))
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    # one reward waits, so that rewards are in several states
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def town(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Town]:
+    """The season, on both databases. One reward waits, so that rewards are in several states."""
     late = {**REFER_A_FRIEND["rewards"][0], "pending_days": 30}
-    town = Town(tmp_path_factory.mktemp("town"), {**REFER_A_FRIEND, "rewards": [late, REFER_A_FRIEND["rewards"][1]]})
-    season(town)
-    yield town
-    town.close()
+    with ExitStack() as opened:
+        if request.param == "postgres":
+            pool = request.getfixturevalue("postgres_pool")
+            opened.enter_context(open_in_postgres(pool, opened.enter_context(pytest.MonkeyPatch.context())))
+        town = Town(tmp_path_factory.mktemp("town"), {**REFER_A_FRIEND, "rewards": [late, REFER_A_FRIEND["rewards"][1]]})
+        season(town)
+        yield town
+        town.close()
 
 
 def read(town: Town, sql: str) -> list[tuple[Any, ...]]:

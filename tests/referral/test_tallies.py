@@ -19,7 +19,7 @@ from tests.referral.town import DAY, MINUTE, Town
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path, on_both: str) -> Iterator[Town]:
     town = Town(tmp_path)
     yield town
     town.close()
@@ -150,6 +150,14 @@ def test_months_are_filled_from_the_days_there_were_before_them(town: Town) -> N
     database = town.store.database
     before = [sorted(database.read(f"SELECT * FROM {table}")) for table in ("referral_month", "advocate_month")]
     statements = next(text for number, text in migrations() if number == 8)
-    database.write("DELETE FROM referral_month; DELETE FROM advocate_month;" + statements[statements.index("CREATE TEMP TABLE") :])
+    database.begin()
+    for each in (
+        "DELETE FROM referral_month",
+        "DELETE FROM advocate_month",
+        *statements[statements.index("CREATE TEMP TABLE") :].split(";"),
+    ):
+        if each.strip():
+            database.write(each)
+    database.commit()
     assert [sorted(database.read(f"SELECT * FROM {table}")) for table in ("referral_month", "advocate_month")] == before
     assert len({month for _, month, *_ in before[0]}) == 4

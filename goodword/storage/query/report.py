@@ -101,7 +101,7 @@ def _referrals(store: Store, account: int, columns: str, first: int, last: int, 
         named = columns.replace("day", f"{day} AS day") if day != "day" else columns
         sql.append(f"SELECT {named}, count, amount FROM {table} WHERE account_id = ? AND {day} BETWEEN ? AND ? AND measure <> ?{narrowed}")
         given += [account, begin, end, FIRST_OUTCOME, *values]
-    return store.database.read(f"SELECT {columns}, sum(count), sum(amount) FROM ({' UNION ALL '.join(sql)}) GROUP BY {columns}", given)
+    return store.database.read(f"SELECT {columns}, sum(count), sum(amount) FROM ({' UNION ALL '.join(sql)}) t GROUP BY {columns}", given)
 
 
 def reward_days(store: Store, account: int, first: int, last: int, campaigns: Iterable[str] = ()) -> list[Row]:
@@ -159,7 +159,7 @@ def count_advocates(store: Store, account: int, first: int, last: int) -> int:
         parts.append(f"SELECT t.advocate_id AS id FROM advocate_tally t WHERE t.account_id = ? AND t.day BETWEEN ? AND ? AND {_ACTED}")
         given += [account, begin, end]
     rows = store.database.read(
-        f"SELECT count(DISTINCT coalesce(m.target, a.id)) FROM (SELECT DISTINCT id FROM ({' UNION ALL '.join(parts)})) a"
+        f"SELECT count(DISTINCT coalesce(m.target, a.id)) FROM (SELECT DISTINCT id FROM ({' UNION ALL '.join(parts)}) t) a"
         " LEFT JOIN merged m ON m.account_id = ? AND m.source = a.id",
         (*given, account),
     )
@@ -211,9 +211,9 @@ def top_advocates(store: Store, account: int, first: int, last: int, limit: int)
     homes.update(store.database.read(sql, (store.database.ints(chosen), account)))
     found = {number: Advocate(number, 0, 0, 0, 0, 0, 0, 0) for number in chosen}
     for number, last_day, *sums in store.database.read(
-        f"SELECT t.advocate_id, max(t.day), {', '.join(f'sum(t.{name})' for name in _SUMS)} FROM carray(?) d CROSS JOIN carray(?) k"
-        " CROSS JOIN advocate_tally t ON t.account_id = ? AND t.day = d.value AND t.advocate_id = k.value GROUP BY t.advocate_id",
-        (store.database.ints(range(first, last + 1)), store.database.ints(sorted(homes)), account),
+        f"SELECT advocate_id, max(day), {', '.join(f'sum({name})' for name in _SUMS)} FROM advocate_tally WHERE account_id = ?"
+        " AND day IN (SELECT value FROM carray(?)) AND advocate_id IN (SELECT value FROM carray(?)) GROUP BY advocate_id",
+        (account, store.database.ints(range(first, last + 1)), store.database.ints(sorted(homes))),
     ):
         each = found[homes[number]]
         each.last = max(each.last, last_day)
