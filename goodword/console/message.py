@@ -24,7 +24,7 @@ from goodword.storage.query.message import LoggedMessage
 ENTRIES = (Entry("Messages", "/messages", "marketer", "See", "m", "messages"),)
 
 ROWS = 50
-LOOKED_AT_MAX = 200_000
+LOOKED_AT_MAX = 50_000
 """How many places of the log one page of a filter looks at: the rest is a page further."""
 VERDICTS: dict[str, tuple[str, str]] = {
     "stored": ("Taken", "good"),

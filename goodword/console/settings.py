@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import get_args
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from starlette.responses import Response
 
 from goodword import config
 from goodword.api.admin import checked
+from goodword.console import words
 from goodword.console.form import Form
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
@@ -63,7 +63,7 @@ def _shown(page: Page, status: int = 200) -> Response:
         "settings/show.html",
         status,
         tabs=tabs(page),
-        zones=[("", "Each viewer's own"), *((zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones()))],
+        zones=[("", "Each viewer's own"), *((zone, zone.replace("_", " ")) for zone in words.zones())],
         traits=TRAITS,
         scopes=SCOPES,
         person=person,
@@ -84,7 +84,7 @@ async def save(page: Page) -> Response:
     currency = read_currency(form.text("currency"))
     if currency is None:
         form.wrong("currency", "Enter the three letters of a currency, such as EUR.")
-    zone = form.choice("time_zone", ("", *zoneinfo.available_timezones()))
+    zone = form.choice("time_zone", ("", *words.zones()))
     traits = form.choice("unmapped_traits", [value for value, _ in TRAITS])
     scope: ParameterScope = form.choice("default_scope", get_args(ParameterScope))
     if not form.is_good or currency is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from markupsafe import Markup
 
@@ -17,7 +17,7 @@ from goodword.core.times import Millis, write_time
 
 EXACT_BELOW = 10_000
 TimeStyle = Literal["second", "minute", "day"]
-_PATTERNS = {"second": "d MMM y, HH:mm:ss", "minute": "d MMM y, HH:mm", "day": "d MMM y"}
+_PATTERNS = {"second": "%b %Y, %H:%M:%S", "minute": "%b %Y, %H:%M", "day": "%b %Y"}
 ENGLISH = Locale("en")
 
 
@@ -64,10 +64,15 @@ def time(at: Millis | None, style: TimeStyle = "minute") -> Markup:
     if at is None:
         return Markup("–")
     moment = datetime.fromtimestamp(at / 1000, UTC)
-    said = format_datetime(moment, _PATTERNS[style], locale=ENGLISH) + ("" if style == "day" else " UTC")
-    return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(
-        write_time(at), style, format_datetime(moment, "d MMM y, HH:mm:ss", locale=ENGLISH) + " UTC", said
-    )
+    said = f"{moment.day} {moment.strftime(_PATTERNS[style])}" + ("" if style == "day" else " UTC")
+    whole = f"{moment.day} {moment.strftime(_PATTERNS['second'])} UTC"
+    return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(write_time(at), style, whole, said)
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """The time zones there are (IANA), in order; the system's list takes 30 ms to read."""
+    return tuple(sorted(zoneinfo.available_timezones()))
 
 
 def short_id(id: str) -> str:

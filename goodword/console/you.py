@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zoneinfo
-
 import pyotp
 import segno
 from msgspec.structs import replace
 from starlette.responses import Response
 
 from goodword.api.auth import hash_secret
+from goodword.console import words
 from goodword.console.entrance import passwords
 from goodword.console.form import Form
 from goodword.console.page import Page, PageRefused, changes, shows
@@ -33,7 +32,7 @@ def _shown(page: Page, status: int = 200) -> Response:
     if not page.form.errors:
         page.form = Form.of(name=user.name, zone=user.zone, theme=user.theme)
     signed_in = [each for each in query.sessions(page.store, user.id) if is_live(each, page.now)]
-    zones = [("", "As the browser"), *((zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones()))]
+    zones = [("", "As the browser"), *((zone, zone.replace("_", " ")) for zone in words.zones())]
     return page.render("you/show.html", status, user=user, sessions=signed_in, themes=THEMES.items(), zones=zones)
 
 
@@ -46,7 +45,7 @@ async def save(page: Page) -> Response:
     """`POST /you`."""
     form = page.form
     name = form.text("name", chars_max=80)
-    zone = form.choice("zone", ("", *zoneinfo.available_timezones()))
+    zone = form.choice("zone", ("", *words.zones()))
     theme = form.choice("theme", THEMES)
     if not form.is_good:
         return _shown(page, 422)
