@@ -65,23 +65,23 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+def serve(store: Store, host: str, port: int, announce: Callable[[str], None], *, shares_port: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called with the URL once requests are taken."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 50, 1_000)
-    uvloop.run(_serve(store, host, port, announce))
+    uvloop.run(_serve(store, host, port, announce, shares_port))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Errors: OSError, which says what is wrong with the address."""
+def _listen(host: str, port: int, shares_port: bool) -> socket.socket:
+    """A listening socket; `shares_port` with other processes. Errors: OSError, which says what is wrong with the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shares_port)
 
 
-async def _serve(store: Store, host: str, port: int, announce: Callable[[str], None]) -> None:
+async def _serve(store: Store, host: str, port: int, announce: Callable[[str], None], shares_port: bool) -> None:
     config.webhook_allow()  # says what is wrong with it before anything is begun
-    listening = _listen(host, port)
+    listening = _listen(host, port, shares_port)
     engine = Engine(store)
     application = make_application(engine)
     server = _Server(

@@ -14,7 +14,8 @@ import typer
 from goodword import config
 from goodword.api.auth import hash_secret, may, new_secret
 from goodword.api.intake import new_id
-from goodword.cli.connection import failing_clearly
+from goodword.cli.connection import fail, failing_clearly
+from goodword.cli.workers import run_workers
 from goodword.console.invitation import first_invitation
 from goodword.core.account import Key, Right, Scope
 from goodword.core.command import CreateKey
@@ -83,12 +84,21 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8765]")] = None,
     database_url: Annotated[str | None, typer.Option(help="Keep the data in PostgreSQL: postgresql://user@host/database")] = None,
     demo: Annotated[bool, typer.Option(help="Make a demo key and print a line to try it.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Server processes that share the port, to use several cores; with PostgreSQL.")] = 1,
+    shares_port: Annotated[bool, typer.Option("--shares-port", help="Let other server processes listen on the port too.")] = False,
 ) -> None:
     """Run the server. It is ready when it has printed its URL; SIGTERM drains it."""
     configure_logs()
     if database_url is not None:
         os.environ["GOODWORD_DATABASE_URL"] = database_url
     directory = config.data_folder(str(data) if data else None)
+    address, at = host or config.read("GOODWORD_HOST"), port if port is not None else int(config.read("GOODWORD_PORT"))
+    if workers > 1:
+        if not config.read("GOODWORD_DATABASE_URL"):
+            fail("--workers is for PostgreSQL (--database-url): the embedded database has one writer.", 2)
+        with failing_clearly():
+            run_workers(workers, directory, address, at, lambda url: typer.echo(f"Goodword is at {url}"))
+        return
     with failing_clearly():
         store = open_store(directory)
         secret = demo_key(store) if demo else ""
@@ -102,7 +112,6 @@ def serve(
                 typer.echo(f"Demo key: {secret}\n\nTry it, in another terminal:\n\n{CURL.format(url=url, key=secret)}\n")
             sys.stdout.flush()
 
-        address = host or config.read("GOODWORD_HOST")
         from goodword import bootstrap  # the server's libraries take half a second to load, and no other command needs them
 
-        bootstrap.serve(store, address, port if port is not None else int(config.read("GOODWORD_PORT")), announce)
+        bootstrap.serve(store, address, at, announce, shares_port=shares_port)

@@ -71,7 +71,11 @@ class KeyTable:
         self._chunk = CHUNK_MIN
         self._known = 0
         """How many tombstones this process knows of."""
-        self._open(master, folder)
+        try:
+            self._open(master, folder)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, url: str, *, master: bytes | None, folder: Path) -> Self:

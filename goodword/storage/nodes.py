@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from goodword.core import command as c
 from goodword.core.block import INSTALLATION
 from goodword.core.fresh import Place
 from goodword.storage.driver import LEASE_S, Row
@@ -50,9 +49,8 @@ class Nodes:
         self._number = 0
         self._total = -1
 
-    def hold(self, commands: Sequence[c.Command]) -> None:
-        """Begin a transaction, and hold the accounts of these commands in it; asked for, not yet waited for."""
-        wanted = Counter(command.account for command in commands)
+    def hold(self, wanted: Counter[int]) -> None:
+        """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""
         self.database.begin()
         self._held = tuple(sorted(wanted))  # in one order everywhere, so that nodes do not wait for each other in a circle
         self._asked = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -122,6 +123,7 @@ class Store:
         opened.callback(self.keys.close)
         self.database, self.nodes = database, Nodes(database)
         if not self.readonly:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             schema_nodes.migrate(database, self.nodes)
 
     def _prepare(self) -> None:
@@ -298,7 +300,7 @@ class Store:
             self._place = Place(self.last_arrival)
             return load(self, commands, now)
         self._is_held = True
-        self.nodes.hold(commands)
+        self.nodes.hold(Counter(command.account for command in commands))
         has_settings, has_erased = self.nodes.arrived()
         if has_settings:
             self.load_settings()
@@ -315,6 +317,9 @@ class Store:
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
         """Write a group's records (account, records, place in the log) and commit: returns when they are durable. On an error nothing is
         written."""
+        if self.nodes is not None and not self._is_held:  # what was decided without loading
+            self._is_held = True
+            self.nodes.hold(Counter(account for account, _, _ in decisions))
         saving = Saving(self)
         for account, records, arrival in decisions:
             saving.take(account, records, arrival)

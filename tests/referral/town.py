@@ -63,7 +63,6 @@ class Town:
 
     def put(self, *records: Record) -> None:
         """Save rows as they are."""
-        self.store.load([c.Unsuppress(1, ())], self.now)  # takes the account's turn, where nodes share a database
         self.store.save([(1, records, self.store.end_of_log(1) + 1)], self.now)
 
     def launch(self, document: dict[str, Any], at: int | None = None) -> None:

@@ -49,7 +49,7 @@ class Shop:
         payload = {"said of": list(names)}
         said = Announcement("reward.earned", f"id-{number}", NOW, people[0] if people else None, payload, people[1] if people[1:] else None)
         records: list[Record] = [said]
-        self.store.save([(1, records, self.store.last_arrival + 1)], NOW)
+        self.store.save([(1, records, self.store.end_of_log(1) + 1)], NOW)
 
     def due(self) -> list[tuple[outbox.Delivery, dict[str, Any] | None]]:
         return outbox.due(self.store, 1, "e1", NOW, 100)
@@ -111,7 +111,7 @@ def test_what_is_said_of_someone_deleted_meanwhile_is_not_kept(shop: Shop) -> No
     assert shop.engine.execute([c.RecordAttempts(1, (attempt,))])[0].verdict == "done"
     assert shop.count("attempt") == 0
     said = Announcement("reward.earned", "late", NOW, ada, {"name": "ada"})
-    shop.store.save([(1, [said], shop.store.last_arrival + 1)], NOW)
+    shop.store.save([(1, [said], shop.store.end_of_log(1) + 1)], NOW)
     assert [each.event_type for each in outbox.deliveries(shop.store, 1)] == ["person.deleted"]
 
 

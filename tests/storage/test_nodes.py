@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +29,7 @@ from goodword.storage.store import Store
 from goodword.storage.verify import verify
 from goodword.worker.lease import Leases
 from tests.postgres import Postgres
-from tests.running import Server, make_key, problems, received, rows
+from tests.running import COMMAND, Server, make_key, problems, received, rows
 from tests.stores import URLS, Pool
 
 NOW = 1_790_000_000_000
@@ -224,3 +227,35 @@ def test_a_wrong_place_is_said_in_a_sentence(postgres_pool: Pool, tmp_path: Path
     url = postgres_pool.postgres.url("nowhere")
     with pytest.raises(ConnectionLost, match="nowhere"):
         Store(tmp_path, url=url)
+
+
+def test_workers_share_a_port_and_count_once(postgres_pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 2 through four server processes behind one port, one of which is killed and started again."""
+    data = tmp_path / "data"
+    url = postgres_pool.take()
+    monkeypatch.setitem(URLS, data, url)
+    monkeypatch.setenv("GOODWORD_DATABASE_URL", url)
+    key = make_key(data)
+    with Server(data, "--workers", "3") as server, ThreadPoolExecutor(6) as pool:
+
+        def send(number: int) -> int:
+            for _ in range(40):
+                try:
+                    return server.post("/v1/batch", {"batch": [order(f"o-{number % 10}", f"m-{number % 10}")] * 2}, key).status
+                except OSError:  # it met the one that was killed
+                    time.sleep(0.25)
+            return 0
+
+        statuses = list(pool.map(send, range(30)))
+        children = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=True).stdout.split()
+        assert len(children) == 3
+        os.kill(int(children[1]), signal.SIGKILL)
+        statuses += pool.map(send, range(30))
+        assert set(statuses) == {200}
+    assert rows(data, "SELECT count(*) FROM event WHERE duplicate_of IS NULL") == [(10,)]
+    postgres_pool.give_back(url)
+
+
+def test_workers_are_for_postgresql(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "serve", "--workers", "2", "--data", str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "PostgreSQL" in done.stderr) == (2, True)
