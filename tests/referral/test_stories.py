@@ -9,6 +9,8 @@ import pytest
 
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
+pytestmark = pytest.mark.usefixtures("on_both")
+
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
 
 
