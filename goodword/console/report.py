@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response, StreamingResponse
 
@@ -59,7 +58,7 @@ async def show(page: Page) -> Response:
         "shown": ROWS_SHOWN,
         "periods": [(period, PERIOD_NAMES[period]) for period in PERIODS],
         "campaigns": campaigns,
-        "query": urlencode({name: value for name, value in said.items() if value}),
+        "asked": said,
         "formats": FORMATS,
         "picture": _chart(page, report, asked) if not problem and rows else None,
         "is_quiet": not any(isinstance(cell, int) and cell for row in rows for cell in row) and not report.is_list,

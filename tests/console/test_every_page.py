@@ -27,6 +27,8 @@ NOT_LINKED = {
     "/sign-in": "for people who are not signed in",
     "/welcome/{token}": "for people who are not signed in",
     "/people/{id:int}/file": "a file to keep",
+    "/reports/{name}/file": "a file to keep",
+    "/reports/{name}/picture.svg": "a picture",
     "/start/first": "a part of the start page",
     "/campaigns/{id}/pages/share": "stands in a frame",
     "/campaigns/{id}/pages/friend": "stands in a frame",
