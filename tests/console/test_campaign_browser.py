@@ -64,6 +64,18 @@ def test_problems_are_told_while_typing_and_both_sides_stay_one(browsing: Browsi
     assert wrong == []
 
 
+def test_a_dry_run_shows_how_far_it_is_survives_a_reload_and_reads_well(browsing: Browsing, people: dict[str, Visitor], axe: str) -> None:
+    page = browsing(people["marketer"], viewport={"width": 360, "height": 740}).new_page()
+    page.goto("/console/campaigns/raf/dry-run")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url("**/dry-run/*")
+    page.reload()
+    expect(page.get_by_role("heading", name="What it came to")).to_be_visible(timeout=60_000)
+    page.evaluate(axe)
+    assert page.evaluate("async () => (await axe.run()).violations.map(each => each.id)") == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 def test_a_draft_is_saved_without_javascript(browsing: Browsing, world: World, people: dict[str, Visitor]) -> None:
     page = browsing(people["marketer"], java_script_enabled=False).new_page()
     page.goto("/console/campaigns/new/reward-for-action")

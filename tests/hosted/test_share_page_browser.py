@@ -120,6 +120,17 @@ def test_without_javascript_a_channel_opens_and_the_share_is_remembered(chromium
     assert wrong == []
 
 
+def test_mail_opens_beside_the_page_which_stays(chromium: Browser, brand: Brand) -> None:
+    person = brand.person()
+    context, page, wrong = opened(chromium, brand, brand.page(person), viewport=PHONE)
+    with page.expect_event("requestfailed", lambda request: request.url.startswith("mailto:?subject=")):
+        page.get_by_role("button", name="Email").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Give €10, get €20"
+    context.close()
+    assert [share["channel"] for share in brand.shares(person)] == ["EMAIL"]
+    assert wrong == []
+
+
 def test_copying_puts_the_link_on_the_clipboard_says_so_and_is_remembered(chromium: Browser, brand: Brand) -> None:
     person = brand.person()
     context, page, wrong = opened(chromium, brand, brand.page(person), permissions=["clipboard-read", "clipboard-write"])
