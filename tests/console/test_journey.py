@@ -175,6 +175,38 @@ def test_the_keyboard_goes_to_pages_and_finds_the_search(desk: Page) -> None:
     expect(desk.get_by_role("dialog")).to_be_visible()
 
 
+def test_on_a_phone_the_menu_opens_leads_on_and_closes(browsing: Callable[..., BrowserContext], people: dict[str, Visitor]) -> None:
+    page = browsing(people["admin"], viewport={"width": 360, "height": 740}, has_touch=True).new_page()
+    page.goto("/console/you")
+    menu = page.get_by_role("navigation", name="Console")
+    expect(menu).to_be_hidden()
+    page.get_by_role("link", name="Menu").click()
+    expect(menu).to_be_visible()
+    page.mouse.click(350, 400)
+    expect(menu).to_be_hidden()
+    page.get_by_role("link", name="Menu").click()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    page.get_by_role("link", name="Menu").click()
+    menu.get_by_role("link", name="Messages").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Messages")
+
+
+def test_without_javascript_the_console_still_works(browsing: Callable[..., BrowserContext], people: dict[str, Visitor]) -> None:
+    page = browsing(people["admin"], java_script_enabled=False, viewport={"width": 360, "height": 740}).new_page()
+    page.goto("/console/settings/events")
+    page.locator("input[name=sent]").last.fill("Paid")
+    page.locator("input[name=to]").last.fill("conversion")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("main")).to_contain_text("Not saved yet.")
+    page.get_by_role("link", name="Menu").click()
+    page.get_by_role("navigation", name="Console").get_by_role("link", name="Messages").click()
+    page.get_by_label("Became").select_option("Refused")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr").first).to_contain_text("Refused")
+    expect(page.locator("tbody time").first).to_contain_text("UTC")
+
+
 def test_an_account_sees_nothing_of_another(world: World, people: dict[str, Visitor]) -> None:
     stranger, admin = people["stranger"], people["admin"]
     mine = re.findall(r"/console/messages/(\d+)", admin.get("/messages").body.decode())

@@ -40,13 +40,14 @@
 
   document.addEventListener("click", (event) => {
     const at = event.target instanceof Element ? event.target.closest("[data-copy], [data-copy-from], [data-dialog], [data-close], [data-nav]") : null;
+    const side = document.getElementById("side");
+    if (side?.classList.contains("open") && !side.contains(event.target) && at?.dataset.nav === undefined) side.classList.remove("open");
     if (!at) return;
     if (at.dataset.copy !== undefined || at.dataset.copyFrom !== undefined) copy(at);
     else if (at.dataset.dialog) document.getElementById(at.dataset.dialog)?.showModal();
     else if (at.dataset.close !== undefined) at.closest("dialog")?.close();
     else if (at.dataset.nav !== undefined) {
       event.preventDefault();
-      const side = document.getElementById("side");
       const opens = !side.classList.contains("open");
       side.classList.toggle("open", opens);
       (opens ? side.querySelector("a") : document.querySelector(".bar [data-nav]"))?.focus();
