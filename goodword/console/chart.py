@@ -40,9 +40,10 @@ class Chart(Struct, frozen=True):
         return [label(self.period, start) for start in self.starts]
 
     def data(self) -> str:
-        """For uPlot, as JSON: seconds, values as people know them, names, digits after the point."""
+        """For uPlot, as JSON: what a point stands for, seconds, values as people know them, names, digits after the point."""
         return msgspec.json.encode(
             {
+                "period": self.period.capitalize(),
                 "at": [start * DAY_MS // 1000 for start in self.starts],
                 "series": [
                     {"name": each.name, "digits": digits(each.unit), "values": [scaled(value, each.unit) for value in each.values]}

@@ -36,7 +36,7 @@
         { ...axis, values: (_, splits) => splits.map((each) => (digits || each % 1 === 0 ? whole(digits).format(each) : "")), size: (u, values) => 18 + 7.5 * Math.max(3, ...(values ?? []).map((each) => each.length)) },
       ],
       series: [
-        { label: "Day", value: (_, at) => (at == null ? "" : day.format(new Date(at * 1000))) },
+        { label: said.period, value: (_, at) => (at == null ? "" : day.format(new Date(at * 1000))) },
         ...said.series.map((each, place) => ({
           label: each.name,
           stroke: colour(`--series-${place + 1}`),
