@@ -17,8 +17,10 @@ from goodword.api.http import Refusal, read_body
 from goodword.api.intake import Intake
 from goodword.api.server.errors import places_of
 from goodword.console import (
+    audience,
     audit,
     campaign,
+    coupon,
     entrance,
     key,
     mapping,
@@ -27,10 +29,14 @@ from goodword.console import (
     people,
     person,
     person_change,
+    privacy,
     report,
+    review,
+    reward,
     settings,
     start,
     user,
+    webhook,
     you,
 )
 from goodword.console import session as sessions
@@ -42,8 +48,8 @@ from goodword.console.page import ROOT, Page, PageRefused, PageRoute, Pages
 from goodword.console.template import Templates
 
 FEATURES = (
-    *(overview, message, people, person, person_change),
-    *(campaign, start, report, settings, mapping, key, user, audit, you, entrance),
+    *(overview, message, people, person, person_change, reward, coupon, audience),
+    *(campaign, review, start, webhook, report, settings, privacy, mapping, key, user, audit, you, entrance),
 )
 """Each has ROUTES and, where it stands in the navigation, ENTRIES."""
 

@@ -319,7 +319,7 @@ def _budgets(worth: tuple[int, str] | None, case: RewardCase) -> Passed:
     for budget in case.document.budgets:
         if budget.unit and budget.unit != unit:
             continue
-        since = _period(budget.period, case.now)
+        since = period_start(budget.period, case.now)
         units = {budget.unit or each for name, each in case.spent if name == case.document.campaign}
         days = [amounts for each in units for day, amounts in case.spent.get((case.document.campaign, each), {}).items() if day >= since]
         period = "in total" if budget.period == "total" else f"a {budget.period}"
@@ -331,7 +331,7 @@ def _budgets(worth: tuple[int, str] | None, case: RewardCase) -> Passed:
     return Passed("budget", "PASS")
 
 
-def _period(period: Literal["total", "month", "week", "day"], now: Millis) -> int:
+def period_start(period: Literal["total", "month", "week", "day"], now: Millis) -> int:
     """The day a budget's period began, UTC; weeks begin on Monday."""
     day = now // DAY_MS
     if period == "total":

@@ -112,6 +112,13 @@ def fill(world: World) -> None:
     again = {"type": "track", "userId": "u-1", "event": "conversion", "properties": {"partner_conversion_id": "o-1", "cart_value": "99.90"}}
     world.send(again, {"type": "track", "event": HOSTILE[0]}, {"type": HOSTILE[1], "userId": "u-1"})
     world.send({"type": "identify", "userId": "theirs", "traits": {"email": "theirs@example.com"}}, key=world.others_key)
+    world.call("POST", "/v6/webhooks", {"url": "https://hooks.example.com/in", "name": HOSTILE[1]})
+    world.call("POST", "/v6/reward-suppliers", {"reward_supplier_id": "codes", "type": "COUPON_POOL", "name": HOSTILE[0]})
+    world.call("POST", "/v6/reward-suppliers/manual-coupons/codes/coupons", {"coupons": ["A-1", "A-2"]})
+    audience = {"computation_class": "audience", "computation_key": HOSTILE[0]}
+    world.send({"type": "identify", "userId": "u-1", "traits": {HOSTILE[0]: True}, "context": {"personas": audience}})
+    person = world.call("GET", "/v5/persons?person_keys=partner_user_id:u-1")[0]["id"]
+    world.call("POST", "/v2/rewards", {"person_id": person, "note": HOSTILE[1], "reward_supplier_id": "points", "face_value": 5})
 
 
 @pytest.fixture(scope="session")

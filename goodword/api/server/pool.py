@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from goodword.api.coupon_upload import UPLOAD_BYTES_MAX, Problem, Uploading, new_operation, patiently
 from goodword.api.server.call import PAGE, Call, Endpoint, endpoint
 from goodword.api.server.errors import ServerRefusal
 from goodword.api.server.supplier import named_supplier
 from goodword.core import command as c
 from goodword.core.account import Right
-from goodword.core.coupon_file import read_rows, split_lines
 from goodword.core.reward import COUPONS_PER_COMMAND, Supplier
-from goodword.core.times import Millis, write_time
-from goodword.engine import Overloaded, Unavailable
-from goodword.storage.coupon_order import Window
+from goodword.core.times import write_time
 from goodword.storage.query import reward as rewards
-
-UPLOAD_BYTES_MAX = 96 * 1024 * 1024
-CHUNK = 1_000
-ROWS_A_PASS = 500
-PROBLEMS_SHOWN_MAX = 1_000
-PATIENCE_S = 30.0
-PAUSE_S = 0.1
-
-
-class Problem(Struct):
-    """A row of an upload that was not loaded, by its number in the file, and why."""
-
-    row: int
-    reason: str
 
 
 class UploadAnswer(Struct):
@@ -88,11 +70,6 @@ class OperationAnswer(Struct):
     by: str
 
 
-def new_operation(now: Millis) -> int:
-    """A number for an upload: those of later ones are higher."""
-    return (now << 20) | secrets.randbits(20)
-
-
 def _pool(call: Call) -> Supplier:
     supplier = named_supplier(call)
     if supplier.type != "COUPON_POOL":
@@ -100,64 +77,9 @@ def _pool(call: Call) -> Supplier:
     return supplier
 
 
-class _Uploading:
-    """One upload: rows in, chunks out to the engine, other requests in between."""
-
-    def __init__(self, call: Call, supplier: Supplier) -> None:
-        self.call, self.supplier = call, supplier
-        self.operation = new_operation(call.intake.engine.clock())
-        self.window = Window(call.store, call.account)
-        self.added, self.refused = 0, 0
-        self.problems: list[Problem] = []
-
-    async def take(self, body: bytes) -> UploadAnswer:
-        """Load what is right, name what is wrong."""
-        unread = 0
-        for count, (number, code, why) in enumerate(read_rows(split_lines(body))):
-            if why:
-                unread += 1
-                self._refuse(number, why)
-            elif self.window.add(number, code):
-                await self._send()
-            if count % ROWS_A_PASS == 0:
-                await asyncio.sleep(0)
-        await self._send()
-        await self._add((), unread)
-        self.problems.sort(key=lambda problem: problem.row)
-        return UploadAnswer(str(self.operation), self.added, self.refused, self.problems)
-
-    def _refuse(self, row: int, why: str) -> None:
-        self.refused += 1
-        if len(self.problems) < PROBLEMS_SHOWN_MAX:
-            self.problems.append(Problem(row, why))
-
-    async def _send(self) -> None:
-        for chunk in self.window.chunks(CHUNK):
-            outcome = await self._add(tuple(code for _, code in chunk), 0)
-            self.added += outcome["added"]
-            for place, why in outcome["refused"]:
-                self._refuse(chunk[place][0], why)
-
-    async def _add(self, codes: tuple[str, ...], refused: int) -> Any:
-        call = self.call
-        return await _patiently(call, c.AddCoupons(call.account, self.supplier.id, self.operation, codes, call.key.name, refused))
-
-
 async def _patiently(call: Call, command: c.Command) -> Any:
     """A command's value; while there is too much to do it waits, up to a bound. Errors: ServerRefusal."""
-    waited = 0.0
-    while True:
-        try:
-            outcome = (await call.intake.engine.ask([command]))[0]
-        except (Overloaded, Unavailable):
-            if waited >= PATIENCE_S:
-                return (await call.ask(command)).value
-            await asyncio.sleep(PAUSE_S)
-            waited += PAUSE_S
-            continue
-        if outcome.verdict == "refused":
-            raise ServerRefusal(outcome.code, outcome.reason)
-        return outcome.value
+    return (await patiently(call.intake.engine, call.ask, command)).value
 
 
 async def upload(call: Call) -> UploadAnswer:
@@ -168,7 +90,9 @@ async def upload(call: Call) -> UploadAnswer:
         raise ServerRefusal("missing_request_body", "The request has no body. Send one code a line, as CSV.")
     if body.lstrip()[:1] in (b"{", b"["):
         body = _listed(body)
-    return await _Uploading(call, supplier).take(body)
+    uploading = Uploading(call.intake.engine, call.account, supplier.id, call.key.name, call.ask)
+    await uploading.take(body)
+    return UploadAnswer(str(uploading.operation), uploading.added, uploading.refused, uploading.problems)
 
 
 def _listed(body: bytes) -> bytes:

@@ -1,0 +1,61 @@
+"""The review queue: what waits for a person's decision, the oldest first, decided one by one or many at once, with a note."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from starlette.responses import Response
+
+from goodword.console.navigation import Entry
+from goodword.console.page import Page, changes, shows
+from goodword.core import command as c
+from goodword.storage.query import review as reviews
+from goodword.storage.query.referral import ReviewState
+
+ENTRIES = (Entry("Review", "/review", "marketer", "Run", "v", "review"),)
+SHOWN = 30
+DECIDED_AT_ONCE = 50
+Decision = Literal["approved", "declined"]
+STATES: tuple[ReviewState, ...] = get_args(ReviewState)
+
+
+async def index(page: Page) -> Response:
+    """`GET /review`: a page of the queue, or of what was decided."""
+    state: ReviewState = next((each for each in STATES if each == page.query("state")), "open")
+    offset = page.number("offset", 0, 0, 100_000)
+    found = reviews.queue(page.store, page.account, state, page.query("campaign") or None, SHOWN + 1, offset)
+    return page.render(
+        "review/index.html",
+        lines=[(line, reviews.as_json(line, page.now)) for line in found[:SHOWN]],
+        state=state,
+        states=STATES,
+        older=page.here(offset=offset + SHOWN) if len(found) > SHOWN else "",
+        newer=page.here(offset=max(0, offset - SHOWN) or "") if offset else "",
+    )
+
+
+async def decide(page: Page) -> Response:
+    """`POST /review`: one decision about all that are ticked."""
+    decision: Decision = page.form.choice("decision", get_args(Decision))
+    note = page.form.text("note", chars_max=2_000)
+    items: list[reviews.Item] = []
+    for text in page.form.many("item"):
+        arrival, _, campaign = text.partition(":")
+        if arrival.isascii() and arrival.isdigit() and len(arrival) < 19:
+            items.append((int(arrival), campaign))
+    if not items:
+        return page.redirect("/review", "Nothing was ticked.")
+    if not note:
+        return page.redirect("/review", "Nothing was decided: say why, in the note.")
+    by = page.viewer.user.name or page.viewer.user.email
+    targets = reviews.targets(page.store, page.account, items[:DECIDED_AT_ONCE])
+    done = 0
+    for (place, campaign), (number, message_id) in targets.items():
+        command = c.Review(page.account, number, message_id, campaign, decision, by, note)
+        outcome = await page.attempt(command, f"review.{decision}", str(place), campaign=campaign)
+        done += outcome.verdict != "refused"
+    left = len(items) - done
+    return page.redirect("/review", f"{done} {decision}." + (f" {left} could not be." if left else ""))
+
+
+ROUTES = (shows("/review", index, "marketer"), changes("/review", decide, "marketer"))
