@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from goodword import config
-from goodword.cli.connection import Data, fail, failing_clearly, folder, reader_of
+from goodword.cli.connection import Data, embedded, fail, failing_clearly, reader_of
 from goodword.cli.progress import progress, size_of
 from goodword.opening import open_store
 from goodword.storage import backup as backups
@@ -26,7 +26,7 @@ def backup(
     data: Data = None,
 ) -> None:
     """Copy the data, the key store, or both, while the server runs. Keep the two apart, and key stores only briefly."""
-    directory = folder(data)
+    directory = embedded(data)
     if dest is None and keys is None:
         fail("Say where to: DEST for the data, --keys DEST for the key store.", 2)
     with failing_clearly():
@@ -53,7 +53,7 @@ def restore(
     data: Data = None,
 ) -> None:
     """Put a backup back. Whoever the key store knows to be deleted since stays deleted. The server must not run."""
-    directory = folder(data)
+    directory = embedded(data)
     with failing_clearly():
         try:
             with progress("Restoring") as report:

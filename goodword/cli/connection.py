@@ -47,6 +47,13 @@ def folder(data: Path | None) -> Path:
     return config.data_folder(str(data) if data else None)
 
 
+def embedded(data: Path | None) -> Path:
+    """The data folder, for a command that is about the embedded database's files."""
+    if config.read("GOODWORD_DATABASE_URL"):
+        fail("The data is in PostgreSQL, whose own tools do this: pg_dump or pg_basebackup; the key store's database apart.")
+    return folder(data)
+
+
 def fail(sentence: str, code: int = 1) -> NoReturn:
     """One clear line on standard error, and out."""
     typer.echo(f"goodword: {sentence}", err=True)

@@ -14,7 +14,18 @@ from rich.table import Table
 from goodword import config
 from goodword.api.auth import hash_secret, is_over, new_secret
 from goodword.api.intake import new_id
-from goodword.cli.connection import AccountId, Data, account_number, engine_of, existing_account, fail, failing_clearly, folder, reader_of
+from goodword.cli.connection import (
+    AccountId,
+    Data,
+    account_number,
+    embedded,
+    engine_of,
+    existing_account,
+    fail,
+    failing_clearly,
+    folder,
+    reader_of,
+)
 from goodword.cli.progress import progress
 from goodword.core.account import Key, Scope
 from goodword.core.command import CreateKey, RevokeKey
@@ -100,7 +111,7 @@ def rotate_master(
     data: Data = None,
 ) -> None:
     """Wrap every person's key under a new master key, so that old copies of the key store are worthless. The server must not run."""
-    directory = folder(data)
+    directory = embedded(data)
     with failing_clearly():
         text = config.master_text()
         if text is not None and new_key_file is None:

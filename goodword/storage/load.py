@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from goodword.core import command as c
 from goodword.core.event import EventRef
 from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
+from goodword.storage.driver import Row
 from goodword.storage.load_referral import load_referrals
 from goodword.storage.save_console import load_links, load_users
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
+
+Asked = tuple[dict[bytes, Any], Iterable[Row]]
+"""What was asked for, by hash, and the rows that will answer."""
 
 
 def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
@@ -28,14 +32,13 @@ def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Fac
 
 
 def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], now: int) -> Facts:
-    facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id, place=store.place(account))
+    facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
+    claims = _ask_claims(store, account, lookup.claims)  # all is asked before the first answer is waited for
+    owned = _ask_owners(store, account, lookup.keys)
     if lookup.message_ids:
-        hashes = store.sealer.hashes(account, "m", lookup.message_ids)
-        for hash16, arrival in store.find_messages(account, list(hashes)).items():
-            facts.seen[hashes[hash16]] = _event_ref(store, account, arrival, hash16)
-    if lookup.claims:
-        _load_claims(store, account, lookup.claims, facts)
-    _load_owners(store, account, lookup.keys, facts)
+        _load_seen(store, account, lookup.message_ids, facts)
+    _take_claims(claims, facts)
+    _take_owners(store, owned, facts)
     wanted: set[ProfileId] = set(lookup.profile_ids)
     if lookup.profile_ids:
         _load_merged(store, account, lookup.profile_ids, facts)
@@ -44,10 +47,12 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     for command in commands:
         if command.account == account:
             wanted |= wanted_profiles(command, owners)
+    if store.nodes is not None:
+        store.fetch_keys({owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None})
     facts.profiles = load_profiles(store, account, wanted)
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
-        _load_owners(store, account, keys - facts.owners.keys(), facts)
+        _take_owners(store, _ask_owners(store, account, keys - facts.owners.keys()), facts)
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
@@ -59,32 +64,51 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     return facts
 
 
-def _event_ref(store: Store, account: int, arrival: int, hash16: bytes) -> EventRef:
-    rows = list(store.database.load("SELECT profile_id FROM event WHERE account_id = ? AND arrival = ?", (account, arrival)))
-    return EventRef(arrival, ProfileId(rows[0][0] if rows else 0), hash16)
-
-
-def _load_claims(store: Store, account: int, claims: set[str], facts: Facts) -> None:
-    hashes = store.sealer.hashes(account, "", claims)
+def _load_seen(store: Store, account: int, message_ids: Sequence[str], facts: Facts) -> None:
+    hashes = store.sealer.hashes(account, "m", message_ids)
+    found = store.find_messages(account, list(hashes))
+    if not found:
+        return
     rows = store.database.load(
+        "SELECT e.arrival, e.profile_id FROM carray(?) k CROSS JOIN event e ON e.account_id = ? AND e.arrival = k.value",
+        (store.database.ints(sorted(found.values())), account),
+    )
+    people: dict[int, int] = dict(rows)
+    for hash16, arrival in found.items():
+        facts.seen[hashes[hash16]] = EventRef(arrival, ProfileId(people.get(arrival, 0)), hash16)
+
+
+def _ask_claims(store: Store, account: int, claims: set[str]) -> Asked:
+    if not claims:
+        return {}, ()
+    hashes = store.sealer.hashes(account, "", claims)
+    return hashes, store.database.load(
         "SELECT c.key, c.arrival, e.profile_id, e.hash, e.at, e.amount FROM carray(?) k"
         " CROSS JOIN claim c ON c.account_id = ? AND c.key = k.value"
         " LEFT JOIN event e ON e.account_id = c.account_id AND e.arrival = c.arrival",
         (store.database.blobs(sorted(hashes)), account),
     )
+
+
+def _take_claims(asked: Asked, facts: Facts) -> None:
+    hashes, rows = asked
     for key, arrival, profile_id, event_id, at, amount in rows:
         facts.claims[hashes[key]] = EventRef(arrival, ProfileId(profile_id or 0), event_id or b"", at=at or 0, amount=amount)
 
 
-def _load_owners(store: Store, account: int, keys: set[IdentityKey], facts: Facts) -> None:
-    """Owners of identity keys. While a destruction of keys waits to be repeated here, the destroyed profiles own nothing."""
+def _ask_owners(store: Store, account: int, keys: set[IdentityKey]) -> Asked:
     if not keys:
-        return
+        return {}, ()
     hashes = store.sealer.hashes(account, "", keys)
-    rows = store.database.load(
+    return hashes, store.database.load(
         "SELECT i.key, i.profile_id, i.barrier_at FROM carray(?) k CROSS JOIN identity i ON i.account_id = ? AND i.key = k.value",
         (store.database.blobs(sorted(hashes)), account),
     )
+
+
+def _take_owners(store: Store, asked: Asked, facts: Facts) -> None:
+    """Owners of identity keys. While a destruction of keys waits to be repeated here, the destroyed profiles own nothing."""
+    hashes, rows = asked
     owners = facts.owners
     if not store.is_behind():
         for hash16, profile_id, barrier_at in rows:

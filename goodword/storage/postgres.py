@@ -41,6 +41,7 @@ SCAN_ROWS = 2_000
 RECONNECT_PAUSE_S = 0.25
 CONFLICTS = ("40001", "40P01", "23505", "55P03")
 LOST = ("08", "57P0", "25006")
+NO_RIGHT = "42501"
 DEFECTS = ("0A", "21", "22", "23", "42")
 APPLICATION = "goodword"
 # Every statement of the engine looks rows up by key. A plan made while a table was small must not read it whole when it is large.
@@ -108,7 +109,7 @@ def raise_failure(error: psycopg.Error) -> NoReturn:
         raise Conflict(said) from error
     if (not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))) or state.startswith(LOST):
         raise ConnectionLost(said) from error
-    if state.startswith(DEFECTS):
+    if state.startswith(DEFECTS) and state != NO_RIGHT:
         raise StatementRefused(said) from error
     raise DatabaseFailure(said) from error
 

@@ -129,7 +129,7 @@ class Store:
     def _prepare(self) -> None:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
-        self._place, self._is_held = Place(), False
+        self._is_held = False
         self.accounts: dict[int, Account] = {}
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
@@ -264,12 +264,6 @@ class Store:
         """Whether a destruction of keys waits to be repeated in the database: what stood beside it was not committed."""
         return self.nodes is None and self.tombstones_applied != self.keys.journal_len()
 
-    def place(self, account: int) -> Place:
-        """The last place given out in the log that an account's messages enter."""
-        if self.nodes is None:
-            return self._place
-        return self.nodes.places.get(account) or Place()
-
     def logged_before(self, account: int) -> int:
         """The last place in an account's log before the group that is being decided."""
         return self.last_arrival if self.nodes is None else self.nodes.before.get(account, 0)
@@ -297,16 +291,23 @@ class Store:
         saved or let go."""
         self.sealer.group_hashes.clear()  # what a group that failed left behind goes too
         if self.nodes is None:
-            self._place = Place(self.last_arrival)
-            return load(self, commands, now)
+            facts, place = load(self, commands, now), Place(self.last_arrival)
+            for known in facts.values():
+                known.place = place
+            return facts
         self._is_held = True
         self.nodes.hold(Counter(command.account for command in commands))
+        facts = load(self, commands, now)
         has_settings, has_erased = self.nodes.arrived()
         if has_settings:
             self.load_settings()
         if has_erased:
             self.keys.refresh()
-        return load(self, commands, now)
+        if has_settings or has_erased:  # what was loaded by old settings, or with a key that is no more
+            facts = load(self, commands, now)
+        for account, known in facts.items():
+            known.place = self.nodes.places.get(account) or Place()
+        return facts
 
     def let_go(self) -> None:
         """The group is done, or will not be."""

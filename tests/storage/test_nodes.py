@@ -22,9 +22,10 @@ from goodword.core.decision import Outcome
 from goodword.core.profile import IdentityKey
 from goodword.engine import Engine, Unavailable
 from goodword.storage import tombstone
-from goodword.storage.failure import CommitUnknown, ConnectionLost
+from goodword.storage.failure import CommitUnknown, ConnectionLost, DatabaseFailure
 from goodword.storage.query import person
 from goodword.storage.query.message import messages
+from goodword.storage.schema import NewerSchema, NotGoodword
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
 from goodword.worker.lease import Leases
@@ -259,3 +260,26 @@ def test_workers_share_a_port_and_count_once(postgres_pool: Pool, tmp_path: Path
 def test_workers_are_for_postgresql(tmp_path: Path) -> None:
     done = subprocess.run([*COMMAND, "serve", "--workers", "2", "--data", str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, "PostgreSQL" in done.stderr) == (2, True)
+
+
+def test_a_role_without_rights_is_told(postgres_pool: Pool, tmp_path: Path) -> None:
+    url = postgres_pool.postgres.database("closed")
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("CREATE ROLE nobody_here LOGIN")
+        owner.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    with pytest.raises(DatabaseFailure, match="permission denied"):
+        Store(tmp_path, url=url.replace("goodword@", "nobody_here@"))
+
+
+def test_a_database_of_another_program_and_a_newer_schema_are_refused(postgres_pool: Pool, tmp_path: Path) -> None:
+    other = postgres_pool.postgres.database("other")
+    with psycopg.connect(other, autocommit=True) as owner:
+        owner.execute("CREATE TABLE thing (n int)")
+    with pytest.raises(NotGoodword):
+        Store(tmp_path, url=other)
+    newer = postgres_pool.postgres.database("newer")
+    Store(tmp_path, url=newer).close()
+    with psycopg.connect(newer, autocommit=True) as owner:
+        owner.execute("UPDATE meta SET value = '9999' WHERE name = 'schema'")
+    with pytest.raises(NewerSchema):
+        Store(tmp_path, url=newer)
