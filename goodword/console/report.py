@@ -20,7 +20,7 @@ from goodword.core.times import read_time
 from goodword.storage.query import report as counts
 from goodword.storage.query.report_row import chunks
 
-ENTRIES = (Entry("Reports", "/reports", "marketer", "Keep", "r", "reports"),)
+ENTRIES = (Entry("Reports", "/reports", "marketer", "Keep", "t", "reports"),)
 ROWS_SHOWN = 100
 SERIES_MAX = 5
 GROUPS = (
