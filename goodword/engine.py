@@ -93,10 +93,6 @@ class Engine:
 
     def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
-        if self.unavailable_since is not None and self.store.nodes is not None:
-            # a database that hangs would hold everybody up for as long as one wait may last: `_probe` finds out when it is back
-            asyncio.get_running_loop().call_soon(reply, Unavailable(self.trouble))
-            return
         if self.waiting >= WAITING_MAX or len(self._queue) >= REQUESTS_MAX:
             self.measures.overloads += 1
             raise Overloaded
@@ -179,6 +175,9 @@ class Engine:
 
     def execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
         """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
+        if self.unavailable_since is not None and self._loop is not None and self.store.nodes is not None:
+            # a database that hangs would hold everybody up for as long as one wait may last: `_probe` finds out when it is back
+            raise Unavailable(self.trouble)
         started = time.perf_counter()
         try:
             outcomes = self._try(commands)
