@@ -101,6 +101,11 @@ def fill(world: World) -> None:
     draft = world.call("GET", "/v2/campaigns/raf")["document"]
     pages = {"texts": {"en": {"headline": HOSTILE[1], "terms": HOSTILE[2]}}}
     world.call("PUT", "/v2/campaigns/raf", {**draft, "share": {**draft["share"], "landing": "hosted"}, "pages": pages})
+    world.call("POST", "/v2/campaigns", {
+        "campaign": "long", "program": "long", "name": "A campaign whose name is of the longest kind there is " * 3,
+        "share": {"destination": "https://shop.example.com/welcome"},
+        "rewards": [{"name": "advocate", "to": "advocate", "value": {"amount": 20, "unit": "EUR"}, "supplier": "credit"}],
+    })  # fmt: skip
     for number, text in enumerate(HOSTILE):
         traits = {"email": f"p{number}@example.com", "firstName": text[:2_000], "lastName": RTL, f"trait-{number}": text[:5_000]}
         order = {"partner_conversion_id": f"o-{number}", "cart_value": "99.90", "coupon": text[:100]}
