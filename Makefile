@@ -1,6 +1,6 @@
 # Everything a person needs, from a clean checkout with Python 3.11+ and make.   `make help` lists it.
 #
-#   make run ARGS="--port 9000"     make test     make test-clients     make bench ARGS="..."     make lock
+#   make run ARGS="--port 9000"     make test     make test-clients     make test-cluster     make bench ARGS="..."     make lock
 #
 # One environment, .venv, holds both locks; a stamp in it remembers which lock was installed, by content.
 
@@ -21,7 +21,7 @@ EXTRA := $(wildcard tests bench tools)
 
 say = printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run demo test test-core test-clients bench lint types fmt lock lock-upgrade clean venv-run venv-dev
+.PHONY: help run demo test test-core test-clients test-cluster bench lint types fmt lock lock-upgrade clean venv-run venv-dev
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,15 +32,19 @@ run: venv-run ## the server on its embedded database, with a demo key, empty    
 demo: venv-run ## a living referral program to look at: a small made-up world in its own folder   (ARGS="--port 9000")
 	@exec $(BIN)/goodword simulate --demo $(ARGS)
 
-test: lint types test-core test-clients ## everything: lint, types, tests, stock SDKs
+test: lint types test-core test-clients test-cluster ## everything: lint, types, tests, stock SDKs, a cluster
 
-test-core: venv-dev ## the tests but the stock SDKs', and full branch coverage of the core   (ARGS="...")
+test-core: venv-dev ## the tests but those of the next two, and full branch coverage of the core   (ARGS="...")
 	@$(call say,tests)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --ignore=tests/clients --cov --cov-report=term --cov-fail-under=100 $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --ignore=tests/clients --ignore=tests/cluster --cov --cov-report=term --cov-fail-under=100 $(ARGS)
 
 test-clients: venv-dev ## the stock Segment and RudderStack SDKs against a running server   (needs node, npm, chromium)
 	@$(call say,tests with stock SDKs)
 	@$(BIN)/python -m pytest -q tests/clients $(ARGS)
+
+test-cluster: venv-dev ## three machines with PostgreSQL, Patroni and etcd on loopback: the one that writes dies   (ARGS="-s")
+	@$(call say,tests with a cluster)
+	@$(BIN)/python -m pytest -q tests/cluster $(ARGS)
 
 bench: venv-dev ## what it costs on this machine                             (ARGS="--help")
 	@$(BIN)/python -m bench $(ARGS)

@@ -11,24 +11,26 @@ from starlette.routing import BaseRoute, Router
 from goodword.api.auth import Keyring
 from goodword.api.destination import Destination
 from goodword.api.http import JSON, Answer, Door, Receive, Refusal, Request, Scope, Send, answer, encode, serve
-from goodword.api.intake import Intake
+from goodword.api.intake import RETRY_AFTER, Intake
 from goodword.api.link import PATH
 from goodword.api.server import ServerApi
 from goodword.api.server.errors import places_of
 from goodword.api.share import Sharing
 from goodword.api.tracking import BATCHES, SINGLES, Tracking, corrected
 from goodword.engine import Engine
+from goodword.storage.failure import DatabaseFailure
 
 log = structlog.get_logger()
 UNROUTED = {
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not take this method."),
 }
+AWAY = encode({"code": "unavailable", "message": "The database cannot be used at the moment. Try again shortly."})
 FAILED = encode({"code": "internal_error", "message": "Something went wrong here. It has been logged; try again."})
 
 
 class Application:
-    """Routes by path. An unexpected error is logged without its data and answered 500, CORS included."""
+    """Routes by path. An unexpected error is logged without its data and answered 500, a database that is away 503; CORS included."""
 
     def __init__(self, engine: Engine, routes: Sequence[BaseRoute] = ()) -> None:
         self.engine = engine
@@ -80,4 +82,6 @@ class Application:
 
 def _failed(path: str, headers: dict[bytes, bytes], error: Exception) -> Answer:
     log.error("request_failed", path=path.split("/")[1], error=type(error).__name__, at=places_of(error))
+    if isinstance(error, DatabaseFailure):
+        return Answer(503, AWAY, [JSON, RETRY_AFTER, *corrected(headers)])
     return Answer(500, FAILED, [JSON, *corrected(headers)])

@@ -46,6 +46,7 @@ from goodword.console.form import Form
 from goodword.console.navigation import Entry
 from goodword.console.page import ROOT, Page, PageRefused, PageRoute, Pages
 from goodword.console.template import Templates
+from goodword.storage.failure import DatabaseFailure
 
 FEATURES = (
     *(overview, message, people, person, person_change, reward, coupon, audience),
@@ -76,6 +77,7 @@ TITLES = {
     503: "Not at the moment",
 }
 OUT_OF_DATE = "It was open for too long, or you signed in again since. Go back, reload it, and try again."
+AWAY = "The database cannot be used at the moment. Nothing was changed; try again shortly."
 FAILED = "It has been logged. Nothing was changed, unless the page says so; try again."
 NOT_FOUND = "The address may be mistyped, or what stood here is gone."
 
@@ -128,7 +130,9 @@ def _served(pages: Pages, each: PageRoute) -> Callable[[Request], Awaitable[Resp
             response = _refused(page, PageRefused(refusal.status, refusal.message))
         except Exception as error:
             log.error("page_failed", path=each.path, error=type(error).__name__, at=places_of(error))
-            response = _refused(page, PageRefused(500, FAILED))
+            response = _refused(page, PageRefused(503, AWAY) if isinstance(error, DatabaseFailure) else PageRefused(500, FAILED))
+        if response.status_code == 503:
+            response.headers["Retry-After"] = "1"
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

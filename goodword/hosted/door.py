@@ -6,13 +6,14 @@ import structlog
 from starlette.routing import Route
 
 from goodword.api.http import App, Receive, Refusal, Scope, Send, answer
-from goodword.api.intake import Intake
+from goodword.api.intake import RETRY_AFTER, Intake
 from goodword.api.link import FRIEND_PATH, SHARE_PAGE_PATH
 from goodword.api.openapi import Operation, Parameter
 from goodword.api.server.errors import places_of
 from goodword.hosted.friend import FriendPages
 from goodword.hosted.page import SCRIPT_PATH, notice, script
 from goodword.hosted.share import SharePages
+from goodword.storage.failure import DatabaseFailure
 
 log = structlog.get_logger()
 
@@ -32,7 +33,10 @@ class _Friendly:
         except Exception as error:
             log.error("request_failed", path=scope["path"].split("/")[1], error=type(error).__name__, at=places_of(error))
             page = notice("busy", "")
-            await answer(send, 500, page.body, page.headers)
+            if isinstance(error, DatabaseFailure):
+                await answer(send, 503, page.body, [*page.headers, RETRY_AFTER])
+            else:
+                await answer(send, 500, page.body, page.headers)
 
 
 class _Script:

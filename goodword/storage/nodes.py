@@ -112,6 +112,7 @@ class Nodes:
         try:
             list(self.database.load("SELECT arrival FROM place WHERE account_id = ? FOR UPDATE", (home,)))
             found = list(self.database.load("SELECT number FROM mark WHERE account_id = ? AND node = ?", (home, self.node)))
+            self.database.commit()  # after which a standby has what was found: a server that crashed shows it before
         finally:
             self.database.rollback()
         return found == [(self._number,)]

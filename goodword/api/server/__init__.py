@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 
 from goodword.api.http import JSON, Receive, Refusal, Scope, Send, answer, answer_in_parts, encode, read_body, read_head
-from goodword.api.intake import Intake
+from goodword.api.intake import RETRY_AFTER, Intake
 from goodword.api.link import origin_of
 from goodword.api.server import (
     block,
@@ -41,6 +41,7 @@ from goodword.api.server import (
 )
 from goodword.api.server.call import Call, Download, Endpoint, find_key
 from goodword.api.server.errors import ServerRefusal, body_of, headers_of, places_of
+from goodword.storage.failure import DatabaseFailure
 
 ENDPOINTS = [
     *event.ENDPOINTS,
@@ -125,6 +126,10 @@ class ServerApi:
             else:
                 missing = ServerRefusal("not_found", "There is nothing at this path.")
             await answer(send, missing.status, body_of(missing), headers_of(missing))
+        except DatabaseFailure as error:
+            log.warning("database_away", path=scope["path"].split("/")[1], said=str(error))
+            away = ServerRefusal("unavailable", "The database cannot be used at the moment. Try again shortly.", [RETRY_AFTER])
+            await answer(send, away.status, body_of(away), headers_of(away))
         except Exception as error:  # a defect of ours: logged without the request's data, and said in the shape
             log.error("request_failed", path=scope["path"].split("/")[1], error=type(error).__name__, at=places_of(error))
             failed = ServerRefusal("internal_error", "Something went wrong here. It has been logged; try again.")
