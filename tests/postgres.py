@@ -143,11 +143,15 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL to all of it at once, as when the power fails."""
         assert self._process is not None
+        self.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes."""
         children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
         for pid in (self.pid, *map(int, children)):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait()
+                os.kill(pid, number)
 
     def stop(self) -> None:
         """Stop it, ending connections."""

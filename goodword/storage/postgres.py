@@ -62,8 +62,14 @@ class Connection(psycopg.Connection[Row]):
     wait_s: float | None = WAIT_S
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """As in psycopg, but no longer than `wait_s`."""
-        return super().wait(gen, interval, timeout if timeout is not None else self.wait_s)
+        """As in psycopg, but no longer than `wait_s`; then it hangs up, because undoing and asking again would wait as long each."""
+        bound, started = timeout if timeout is not None else self.wait_s, time.monotonic()
+        try:
+            return super().wait(gen, interval, bound)
+        except psycopg.OperationalError:
+            if bound is not None and time.monotonic() - started >= bound:
+                self.close()
+            raise
 
 
 class _Text(StrBinaryDumper):
