@@ -101,8 +101,8 @@ _journey = msgspec.json.Decoder(Journey).decode
 
 def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
     """What is wrong with tallies, in the transaction the caller opened. `is_pending`: a profile's deletion is yet to be repeated here."""
-    sql = "SELECT DISTINCT account_id FROM erasure"
-    gone = {account for (account,) in store.database.load(sql)}
+    gone = {account for (account,) in store.database.load("SELECT DISTINCT account_id FROM erasure")}
+    gone |= {tombstone.account_no for tombstone in store.keys.journal(0)}  # what a restored backup does not know was deleted
     yield from _compare(store, _REFERRAL, lambda slot: slot[2] == "share" and slot[0] in gone)
     yield from _compare(store, _REWARD, lambda _: False)
     yield from _compare(store, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
