@@ -119,9 +119,14 @@ def test_law_2_exactly_once_in_effect(tmp_path: Path) -> None:
         answers = [server.post("/segment", said, key).json for _ in range(2)]
         assert answers[0] == answers[1]
         assert answers[0]["eventId"]
-        assert server.post("/segment", order("O-1 ", id="m-2"), key).json["eventId"] == answers[0]["eventId"]
-    assert rows(data, "SELECT count(*), count(*) FILTER (WHERE duplicate_of IS NULL) FROM event") == [(2, 1)]
-    assert rows(data, "SELECT count, duplicates, amount FROM tally") == [(1, 1, 999)]
+        again = order("O-1 ", id="m-2")
+        assert server.post("/segment", again, key).json["eventId"] == answers[0]["eventId"]
+        assert server.post("/segment", again, key).json["eventId"] == answers[0]["eventId"]  # the repeat of a repeat
+        once_more = order("o-1", id="m-3")
+        assert [result["status"] for result in server.post("/segment", [once_more, once_more], key).json["results"]] == [200, 200]
+        assert server.post("/segment", once_more, key).json["eventId"] == answers[0]["eventId"]
+    assert rows(data, "SELECT count(*), count(*) FILTER (WHERE duplicate_of IS NULL) FROM event") == [(3, 1)]
+    assert rows(data, "SELECT count, duplicates, amount FROM tally") == [(1, 2, 999)]
 
 
 def ending(store: Store, account: int) -> list[Any]:

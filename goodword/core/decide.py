@@ -81,7 +81,7 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
     known = facts.seen.get(message_id)
     if known is not None:
         receipt = Receipt(fresh.arrival, now, "duplicate", message.type, "", command.door, message_id, known.arrival)
-        return Decision(Outcome("duplicate", known.arrival, message_id, known.profile_id), (receipt,))
+        return Decision(_answered_again(understood, known, facts), (receipt,))
     keys = understood.keys
     owners = facts.owners
     barred = OWN if message.is_own else is_barred(keys, owners, message.at)
@@ -135,6 +135,16 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
             records,
         )
     return Decision(Outcome("stored", fresh.arrival, message_id, profile_id), records)
+
+
+def _answered_again(understood: events.Understood, known: Event | EventRef, facts: Facts) -> Outcome:
+    """The answer to a message that came before: the same as then (law 2). Of one that repeated another event, that one's ids."""
+    if known.duplicate_of is None:
+        return Outcome("duplicate", known.arrival, understood.message.message_id, known.profile_id)
+    original = facts.claims.get(understood.claim) if understood.claim is not None else None
+    if original is not None and original.arrival == known.duplicate_of:
+        return Outcome("duplicate", original.arrival, original.message_id, original.profile_id, value=original.event_id)
+    return Outcome("duplicate", known.duplicate_of, profile_id=known.profile_id)
 
 
 def _hear(

@@ -61,7 +61,9 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class EventRef(Struct, frozen=True, gc=False):
-    """An event already stored: what a repeat of it is answered with. `event_id` is empty for one of the group being decided."""
+    """An event already stored: what a repeat of it is answered with. `event_id` is empty for one of the group being decided.
+
+    Of one that repeated another itself `duplicate_of` is that one's arrival, and `profile_id` its person."""
 
     arrival: int
     profile_id: ProfileId
@@ -69,6 +71,7 @@ class EventRef(Struct, frozen=True, gc=False):
     message_id: str = ""
     at: Millis = 0
     amount: int | None = None
+    duplicate_of: int | None = None
 
 
 class Understood(Struct, gc=False):

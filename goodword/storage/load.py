@@ -70,12 +70,15 @@ def _load_seen(store: Store, account: int, message_ids: Sequence[str], facts: Fa
     if not found:
         return
     rows = store.database.load(
-        "SELECT e.arrival, e.profile_id FROM carray(?) k CROSS JOIN event e ON e.account_id = ? AND e.arrival = k.value",
+        "SELECT e.arrival, e.profile_id, e.duplicate_of, o.profile_id FROM carray(?) k"
+        " CROSS JOIN event e ON e.account_id = ? AND e.arrival = k.value"
+        " LEFT JOIN event o ON o.account_id = e.account_id AND o.arrival = e.duplicate_of",
         (store.database.ints(sorted(found.values())), account),
     )
-    people: dict[int, int] = dict(rows)
+    stored = {arrival: (duplicate_of, person if original is None else original) for arrival, person, duplicate_of, original in rows}
     for hash16, arrival in found.items():
-        facts.seen[hashes[hash16]] = EventRef(arrival, ProfileId(people.get(arrival, 0)), hash16)
+        duplicate_of, person = stored.get(arrival, (None, 0))
+        facts.seen[hashes[hash16]] = EventRef(arrival, ProfileId(person), hash16, duplicate_of=duplicate_of)
 
 
 def _ask_claims(store: Store, account: int, claims: set[str]) -> Asked:

@@ -18,7 +18,7 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.profile import Block, Member, Profile, ProfileId
 from goodword.core.times import FOREVER
-from tests.core.test_identity import about, keys
+from tests.core.test_identity import about, keys, registration
 from tests.core.world import NOW, World, key
 
 
@@ -107,6 +107,25 @@ def test_an_order_counts_once_inside_one_group() -> None:
     world = World()
     outcomes = world.say(conversion("1", userId="u", messageId="1"), conversion("1", userId="u", messageId="2"))
     assert [(o.verdict, o.arrival, o.message_id) for o in outcomes] == [("stored", 1, "1"), ("duplicate", 1, "1")]
+
+
+def test_law_2_the_repeat_of_a_repeat_is_answered_as_the_repeat_was() -> None:
+    world = World()
+    (first,) = world.say(conversion("1", userId="u", messageId="1"))
+    said = conversion("1", userId="other", messageId="2")
+    repeat, again = world.say(said, said)
+    (later,) = world.say(said)
+    assert first.verdict == "stored"
+    for answer in (repeat, again, later):
+        assert (answer.verdict, answer.arrival, answer.profile_id) == ("duplicate", first.arrival, first.profile_id)
+
+
+def test_law_2_a_second_registration_sent_again_is_answered_with_the_first() -> None:
+    world = World()
+    (first,) = world.say(registration(userId="u", messageId="1"))
+    said = registration(userId="u", messageId="2")
+    second, again = world.say(said, said)
+    assert [second.arrival, again.arrival] == [first.arrival, first.arrival]
 
 
 def test_a_repeated_order_still_tells_about_its_person() -> None:

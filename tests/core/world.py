@@ -115,7 +115,9 @@ class World:
                 case Event():
                     assert record.profile_id in rows.profiles or record.profile_id == self.last_profile_id, "an event of nobody"
                     events[record.arrival] = record
-                    rows.seen[record.message_id] = EventRef(record.arrival, record.profile_id, b"id%d" % record.arrival)
+                    rows.seen[record.message_id] = EventRef(
+                        record.arrival, record.profile_id, b"id%d" % record.arrival, duplicate_of=record.duplicate_of
+                    )
                 case Profile():
                     rows.profiles[record.id] = record
                 case Identity():
