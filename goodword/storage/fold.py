@@ -54,10 +54,14 @@ class Folding:
         self.kind = kind
         self.upto = [upto.get(bucket, 0) for bucket in range(BUCKETS)]
         self.waiting = 0
+        self.is_emptied = False
+        """Set at a clean stop: the next fold moves all that waits, so that the next start reads nothing back."""
         self._folding: list[tuple[int, int]] = []
 
     def next_buckets(self) -> list[int]:
         """The buckets to fold in this commit: those folded longest ago, as many as bring the waiting under its bound."""
+        if self.is_emptied:
+            return list(range(BUCKETS)) if self.waiting else []
         if self.waiting <= WAITING_MAX:
             return []
         many = 1 + 3 * (self.waiting - WAITING_MAX) * BUCKETS // WAITING_MAX

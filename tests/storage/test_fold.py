@@ -216,6 +216,38 @@ def test_filters_are_kept_over_a_stop_and_built_anew_after_a_crash(tmp_path: Pat
         _check(store, range(7_000))
 
 
+def test_a_clean_stop_folds_what_waits_so_that_a_start_reads_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setattr("goodword.storage.store.FOLDED_AT_STOP_MIN", 100)
+    with Store(data) as store:
+        _take(store, range(3_000))
+        assert store.messages.waiting
+        assert store.people.waiting
+    with Store(data) as store:
+        assert (store.messages.waiting, store.people.waiting) == (0, 0)
+        _check(store, range(3_000))
+        _take(store, range(3_000, 3_040))
+    with Store(data) as store:
+        assert store.messages.waiting == 40, "a little is left as it is"
+        _check(store, range(3_040))
+
+
+def test_a_stop_on_a_full_disk_leaves_what_waits_to_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setattr("goodword.storage.store.FOLDED_AT_STOP_MIN", 100)
+    with Store(data) as store:
+        _take(store, range(1_000))
+        waiting = store.messages.waiting
+
+        def full(*_: object) -> None:
+            raise OSError("no space left")
+
+        monkeypatch.setattr(store.people, "fold", full)
+    with Store(data) as store:
+        assert store.messages.waiting == waiting
+        _check(store, range(1_000))
+
+
 def test_a_filter_never_denies_what_was_added_and_seldom_claims_what_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(1)
     added = [dice.randbytes(16) for _ in range(60_000)]
