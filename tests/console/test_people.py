@@ -116,10 +116,13 @@ def test_many_rewards_at_once_and_those_it_cannot_be_done_to(world: World, peopl
 
 def test_a_deletion_is_typed_and_proved(world: World, people: dict[str, Visitor]) -> None:
     number = person(world, "leaving")
+    world.call("POST", "/v2/rewards", {"person_id": number, "note": "sorry", "reward_supplier_id": "points", "face_value": 3})
     assert people["admin"].post(f"/people/{number}/erase", {"typed": "leave"}).status == 422
     assert people["admin"].get(f"/people/{number}").status == 200
     file = json.loads(text(people["admin"], f"/people/{number}/file"))
     assert file["email"] == "leaving@example.com"
+    assert [(reward["worth"], reward["moves"][0]["message"]) for reward in file["rewards"]] == [("3 points", "sorry")]
+    assert file["balances"] == {"POINTS": "3 points"}
     done(people["admin"], f"/people/{number}/erase", {"typed": "Leaving@example.com"})
     assert people["admin"].get(f"/people/{number}").status == 404
     proof = world.call("GET", "/admin/erasures")[0]["id"]

@@ -13,6 +13,7 @@ from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.times import Millis, write_time
 from goodword.storage.driver import Row
 from goodword.storage.load import load_profiles
+from goodword.storage.query.file import referral_file
 from goodword.storage.query.message import BATCH, COLUMNS, as_json, opened, rows_at
 from goodword.storage.rows import split_body
 from goodword.storage.store import Store
@@ -37,7 +38,7 @@ def find_person(store: Store, account: int, keys: tuple[IdentityKey, ...], numbe
 
 
 def person_file(store: Store, account: int, profile: Profile) -> dict[str, Any]:
-    """Everything held about a person, as JSON: ids and how they came, parameters, audiences, block, every message."""
+    """Everything held about a person, as JSON: ids and how they came, parameters, audiences, block, referrals, rewards, every message."""
     block = profile.block
     return {
         "id": str(profile.id),
@@ -73,6 +74,7 @@ def person_file(store: Store, account: int, profile: Profile) -> dict[str, Any]:
             for name, member in sorted(profile.audiences.items())
         ],
         "block": None if block is None else {"type": block.type, "reason": block.reason, "updated_at": write_time(block.updated_at)},
+        **referral_file(store, account, profile),
         "messages": list(_messages(store, account, profile)),
     }
 
