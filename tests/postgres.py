@@ -56,6 +56,22 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+def within_reach(found: Path, folder: Path, user: dict[str, Any]) -> Path:
+    """The programs of a folder, for a user: a checkout in root's home is closed to others, so they are copied to where they can be run."""
+    try:
+        subprocess.run([found / "postgres", "--version"], check=True, capture_output=True, cwd="/", **user)
+    except (OSError, subprocess.CalledProcessError):
+        copy = folder / "install"
+        package = found.parents[1]
+        if not copy.exists():
+            shutil.copytree(found.parent, copy / package.name / found.parent.name, symlinks=True)
+            for libraries in package.parent.glob(f"{package.name}.libs"):  # where the wheel's programs look for them, beside its package
+                shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+        copy.chmod(0o755)
+        return copy / package.name / found.parent.name / "bin"
+    return found
+
+
 class Postgres:
     """One server on a folder of its own; started when this returns."""
 
@@ -72,21 +88,10 @@ class Postgres:
             nobody = pwd.getpwnam(_NOBODY)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-            self._within_reach()
+            self.bin = within_reach(self.bin, self.folder, self._as)
         if not self.data.exists():
             self.run("initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
         self.start()
-
-    def _within_reach(self) -> None:
-        """A checkout in root's home is closed to other users: the programs are copied to where they can be run."""
-        try:
-            subprocess.run([self.bin / "postgres", "--version"], check=True, capture_output=True, cwd="/", **self._as)
-        except (OSError, subprocess.CalledProcessError):
-            copy = self.folder / "install"
-            if not copy.exists():
-                shutil.copytree(self.bin.parent, copy, symlinks=True)
-            copy.chmod(0o755)
-            self.bin = copy / "bin"
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs; what it said. Errors: RuntimeError."""

@@ -24,13 +24,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from tests.postgres import NoPostgres, programs
+from tests.postgres import NoPostgres, programs, within_reach
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "high-availability.md"
 NAMES = ("one", "two", "three")
 STARTED_S = 90
 ASKED_S = 3
-# A checkout in root's home is closed to others: only this right is kept, to read the programs.
+# A checkout in root's home is closed to others: one right is kept, to read Python's files and etcd.
 _AS_NOBODY = "setpriv --reuid=nobody --regid={group} --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override"
 
 
@@ -78,7 +78,7 @@ class Machine:
 
     def _own(self, text: str) -> str:
         """A text of the page, which is written for the first machine, as it is for this one."""
-        text = text.replace("10.0.0.0/24", "127.0.0.0/8").replace("/usr/lib/postgresql/17/bin", str(programs()))
+        text = text.replace("10.0.0.0/24", "127.0.0.0/8").replace("/usr/lib/postgresql/17/bin", str(self._cluster.bin))
         text = text.replace("/var/lib/goodword-db", str(self.folder))
         everyone = re.compile(r"\[10\.0\.0\.1:2379.*\]|one=http\S+")
         lists = everyone.findall(text)
@@ -127,20 +127,24 @@ class Cluster:
 
     def __init__(self) -> None:
         try:
-            programs()
+            self.bin = programs()
         except NoPostgres:
             raise NoCluster from None
         if find_spec("patroni") is None or find_spec("etcd") is None:
             raise NoCluster
         etcd()
         self.privileges: list[str] = []
-        if os.geteuid() == 0:
+        self._nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        if self._nobody is not None:
             if shutil.which("setpriv") is None:
                 raise NoCluster
-            self.privileges = _AS_NOBODY.format(group=pwd.getpwnam("nobody").pw_gid).split()
+            self.privileges = _AS_NOBODY.format(group=self._nobody.pw_gid).split()
         self.network = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}."
         self.folder = Path(tempfile.mkdtemp(prefix="gwha-"))
         self.hand_over(self.folder)
+        if self._nobody is not None:
+            user = {"user": self._nobody.pw_uid, "group": self._nobody.pw_gid, "extra_groups": []}
+            self.bin = within_reach(self.bin, self.folder, user)
         self.machines = [Machine(self, name) for name in NAMES]
         try:
             for machine in self.machines:
@@ -153,9 +157,8 @@ class Cluster:
 
     def hand_over(self, folder: Path) -> None:
         """A folder becomes the unprivileged user's."""
-        if self.privileges:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        if self._nobody is not None:
+            os.chown(folder, self._nobody.pw_uid, self._nobody.pw_gid)
 
     @property
     def url(self) -> str:
@@ -167,7 +170,7 @@ class Cluster:
 
     def _make_database(self) -> None:
         command = shlex.split(self._own(blocks()[3]))
-        subprocess.run([programs() / command[0], *command[1:]], env={"PGPASSWORD": "SUPERUSER_PASSWORD"}, check=True, capture_output=True)
+        subprocess.run([self.bin / command[0], *command[1:]], env={"PGPASSWORD": "SUPERUSER_PASSWORD"}, check=True, capture_output=True)
 
     def roles(self) -> dict[str, str]:
         """What each machine is: `leader` writes, `quorum_standby` follows and is up to date. Machines that do not stream are left out."""
