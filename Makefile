@@ -21,7 +21,7 @@ EXTRA := $(wildcard tests bench tools)
 
 say = printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run demo test test-core test-clients test-cluster bench lint types fmt lock lock-upgrade clean venv-run venv-dev
+.PHONY: help run demo test test-core test-browser test-clients test-cluster bench lint types fmt lock lock-upgrade clean venv-run venv-dev
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,11 +32,15 @@ run: venv-run ## the server on its embedded database, with a demo key, empty    
 demo: venv-run ## a living referral program to look at: a small made-up world in its own folder   (ARGS="--port 9000")
 	@exec $(BIN)/goodword simulate --demo $(ARGS)
 
-test: lint types test-core test-clients test-cluster ## everything: lint, types, tests, stock SDKs, a cluster
+test: lint types test-core test-browser test-clients test-cluster ## everything: lint, types, tests, stock SDKs, a cluster
 
-test-core: venv-dev ## the tests but those of the next two, and full branch coverage of the core   (ARGS="...")
+test-core: venv-dev ## the tests but those of the next three, and full branch coverage of the core   (ARGS="...")
 	@$(call say,tests)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --ignore=tests/clients --ignore=tests/cluster --cov --cov-report=term --cov-fail-under=100 $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=tests/,clients cluster console hosted) --cov --cov-report=term --cov-fail-under=100 $(ARGS)
+
+test-browser: venv-dev ## the console and the hosted pages in a browser   (needs node, npm, chromium)
+	@$(call say,tests in a browser)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope tests/console tests/hosted $(ARGS)
 
 test-clients: venv-dev ## the stock Segment and RudderStack SDKs against a running server   (needs node, npm, chromium)
 	@$(call say,tests with stock SDKs)

@@ -74,7 +74,7 @@ def test_sessions_past_their_time_are_removed_when_somebody_signs_in(engine: Eng
 
 
 def test_a_newer_link_replaces_an_older_one_and_each_works_once(engine: Engine) -> None:
-    links = [SignInLink(hash, 1, "u-2", NOW + 60_000) for hash in (b"first", b"second")]
+    links = [SignInLink(hash, 1, "u-2", NOW + 3_600_000) for hash in (b"first", b"second")]
     engine.execute([c.PutSignInLink(1, link) for link in links])
     assert query.link(engine.store, b"first") is None
     assert query.link(engine.store, b"second") == links[1]
