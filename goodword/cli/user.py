@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,10 +61,7 @@ def reset(email: Email, data: Data = None) -> None:
     """Print a link by which a user sets a new password, and take their second factor away. It works once, for a day."""
     directory = folder(data)
     with failing_clearly():
-        with reader_of(directory) as store:
-            user = query.user_by_email(store, _address(email))
-        if user is None:
-            fail("There is no such user. `goodword user list` shows those there are.")
+        user = _user(directory, email)
         with engine_of(directory) as engine:
             plain = replace(user, totp="", totp_used=0, disabled_at=None)
             engine.execute([PutUser(user.account, plain), Audit(user.account, "", "user.reset", user.id)])
@@ -75,16 +73,22 @@ def disable(email: Email, data: Data = None) -> None:
     """Lock a user out, at once and everywhere. `reset` lets them in again."""
     directory = folder(data)
     with failing_clearly():
-        with reader_of(directory) as store:
-            user = query.user_by_email(store, _address(email))
-        if user is None:
-            fail("There is no such user. `goodword user list` shows those there are.")
+        user = _user(directory, email)
         with engine_of(directory) as engine:
             locked = replace(user, disabled_at=wall_clock_ms())
             outcome = engine.execute([PutUser(user.account, locked), Audit(user.account, "", "user.disabled", user.id)])[0]
     if outcome.verdict == "refused":
         fail(outcome.reason)
     typer.echo(f"{user.email} is locked out.", err=True)
+
+
+def _user(directory: Path, email: str) -> User:
+    """The user of an address. Where there is none it says so and ends."""
+    with reader_of(directory) as store:
+        user = query.user_by_email(store, _address(email))
+    if user is None:
+        fail("There is no such user. `goodword user list` shows those there are.")
+    return user
 
 
 def _address(text: str) -> str:

@@ -76,7 +76,7 @@ TITLES = {
     500: "Something went wrong here",
     503: "Not at the moment",
 }
-OUT_OF_DATE = "It was open for too long, or you signed in again since. Go back, reload it, and try again."
+OUT_OF_DATE = "The page was open for too long, or you signed in again since. Go back, reload it, and try again."
 AWAY = "The database cannot be used at the moment. Nothing was changed; try again shortly."
 FAILED = "It has been logged. Nothing was changed, unless the page says so; try again."
 NOT_FOUND = "The address may be mistyped, or what stood here is gone."
@@ -165,9 +165,7 @@ async def _read_change(page: Page, body_bytes_max: int) -> None:
             raise PageRefused(400, "The form has too many fields.") from None
     given = page.request.headers.get(sessions.CSRF_HEADER) or page.form.value(sessions.CSRF_FIELD)
     if not sessions.has_token(page.csrf, given):
-        raise PageRefused(
-            403, "The page was open for too long, or you signed in again since. Go back, reload it, and try again.", OUT_OF_DATE
-        )
+        raise PageRefused(403, OUT_OF_DATE, "The page is out of date")
 
 
 def _sent_to_sign_in(page: Page) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
 import pytest
@@ -138,6 +139,9 @@ def test_a_pool_is_made_and_filled_and_bad_rows_are_named(world: World, people: 
     pasted = people["marketer"].post("/coupons/spring/add", {"codes": "S-1\nS-2\nS-1\n" + "x" * 65})
     shown = pasted.body.decode()
     assert "2 codes were added, 2 rows were not" in shown
+    logged = unescape(text(people["admin"], "/settings/audit"))
+    assert "pool filled" in logged
+    assert re.search(r'"?added"?\W+2\W+"?refused"?\W+2', re.sub(r"<[^>]+>", " ", logged))
     assert "Row 3" in shown
     visitor = people["marketer"]
     headers = {"Cookie": f"goodword_session={visitor.token}", "Content-Type": "text/csv", "X-CSRF-Token": visitor.csrf,
