@@ -16,7 +16,7 @@ from goodword.storage.store import Store
 from tests.running import Answer, Server, basic, make_key, problems, rows, stored_hashes
 
 CLIENTS = 64
-SAID_S_MAX = 1.0
+SAID_S_MAX = 5.0
 
 
 def _at_once(many: int, act: Callable[[int], Answer]) -> list[Answer]:
@@ -172,7 +172,7 @@ def test_law_10_a_refusal_is_said_at_once(tmp_path: Path) -> None:
         threads = [threading.Thread(target=_quietly, args=(server, key, number)) for number in range(10)]
         for thread in threads:
             thread.start()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while b"goodword_queue_depth 10" not in server.get("/metrics").body:
             assert time.monotonic() < until
             time.sleep(0.02)
