@@ -2,6 +2,9 @@
 
 Called on one thread. `submit` queues; a group is flushed when one pass of the event loop brought no further request, so that
 all requests that are there already share a commit. Past the bound `submit` refuses, and nothing is half done (law 10).
+
+Where the database is another process (`nodes`), groups run on a thread of their own, one at a time, and the loop is free while they
+wait. A group that waits too long for one answer is given up on: who asked is told to ask again, and what it comes to is settled by law 2.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from goodword.core import command as c
 from goodword.core.decide import decide
@@ -28,6 +33,9 @@ GROUP_MAX = 600
 PROBE_S = 1.0
 TRIES = 8
 RECONNECT_S = 1.0
+WAITED_S_MAX = 2.0
+"""A group that has waited for one answer of the database for so long is given up on."""
+LOOK_S = 0.25
 STORE_ERRORS = (DatabaseError, OSError, KeyStoreError)
 
 
@@ -68,6 +76,10 @@ class Measures:
 
 
 Reply = Callable[[list[Outcome] | Exception], None]
+Member = tuple[int, int, Reply]
+"""Of a group: where a request's commands begin and end, and how it is answered."""
+Answered = list[tuple[Reply, list[Outcome] | Exception]]
+Done = TypeVar("Done")
 Decided = tuple[int, Sequence[Record], int]
 """An account, its records, the place in the log that was set aside for them."""
 
@@ -90,6 +102,11 @@ class Engine:
         self._latest = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._probing: asyncio.TimerHandle | None = None
+        self._thread = ThreadPoolExecutor(1, "groups") if store.nodes is not None else None
+        self._out: Future[Answered] | None = None
+        """The group that is under way on that thread."""
+        self._is_given_up = False
+        """Who waited for that group has been told to ask again."""
 
     def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
@@ -120,58 +137,104 @@ class Engine:
         self.submit(commands, reply)
         return await future
 
+    async def alone(self, work: Callable[[], Done]) -> Done:
+        """Do work that uses the writing connection, while no group does. Errors: those of the work."""
+        if self._thread is None:
+            return work()
+        return await asyncio.wrap_future(self._thread.submit(work))
+
     def _settle(self, arrived: int) -> None:
         """Flush when a pass of the loop brought nothing new, or there is a full group anyway."""
         assert self._loop is not None
+        if self._out is not None:  # what comes meanwhile is the next group
+            self._scheduled = False
+            if self._is_given_up:
+                self._turn_away()
+            return
         if self._arrived != arrived and self.waiting < GROUP_MAX:
             self._loop.call_soon(self._settle, self._arrived)
             return
         self._flush()
-        if self._queue:
+        if self._queue and self._out is None:
             self._loop.call_soon(self._settle, self._arrived)
         else:
             self._scheduled = False
 
     def _flush(self) -> None:
+        group, members = self._take()
+        if self._thread is None or self._loop is None:
+            for reply, result in self._run(group, members):
+                reply(result)
+            return
+        loop = self._loop
+        out = self._out = self._thread.submit(self._run, group, members)
+        out.add_done_callback(lambda out: loop.call_soon_threadsafe(self._back, out))
+        loop.call_later(LOOK_S, self._look, out, members)
+
+    def _take(self) -> tuple[list[c.Command], list[Member]]:
         group: list[c.Command] = []
-        members: list[tuple[int, int, Reply]] = []
+        members: list[Member] = []
         while self._queue and (not group or len(group) + len(self._queue[0][0]) <= GROUP_MAX):
             commands, reply = self._queue.popleft()
             members.append((len(group), len(group) + len(commands), reply))
             group.extend(commands)
         self.waiting -= len(group)
+        return group, members
+
+    def _back(self, out: Future[Answered]) -> None:
+        """The group is done: answer its requests, and begin the next."""
+        if self._out is not out:  # `close` waited for it
+            return
+        self._out = None
+        if not self._is_given_up:
+            for reply, result in out.result():
+                reply(result)
+        self._is_given_up = False
+        if self._queue and not self._scheduled:
+            assert self._loop is not None
+            self._scheduled = True
+            self._loop.call_soon(self._settle, self._arrived)
+
+    def _look(self, out: Future[Answered], members: list[Member]) -> None:
+        """While a group is under way: see whether it is worth waiting for."""
+        if self._out is not out:
+            return
+        assert self._loop is not None
+        assert self.store.nodes is not None
+        if self.store.nodes.waited_s < WAITED_S_MAX:
+            self._loop.call_later(LOOK_S, self._look, out, members)
+            return
+        self._is_given_up = True
+        self._fail("it does not answer")
+        for _, _, reply in members:
+            reply(Unavailable(self.trouble))
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Tell all that wait to ask again: what is before them may take long, and nothing of theirs was begun."""
+        while self._queue:
+            _, members = self._take()
+            for _, _, reply in members:
+                reply(Unavailable(self.trouble))
+
+    def _run(self, group: list[c.Command], members: list[Member]) -> Answered:
+        """Execute a group; how each of its requests is to be answered."""
         try:
             outcomes = self.execute(group)
         except Unavailable as failure:
-            for _, _, reply in members:
-                reply(failure)
-            return
+            return [(reply, failure) for _, _, reply in members]
         except Exception as error:  # a defect met by one request must not fail its neighbours: each is tried alone
             if len(members) > 1:
-                for start, end, reply in members:
-                    self._execute_alone(group[start:end], reply)
-            else:
-                self._answer_defect(error, members[0][2])
-            return
-        for start, end, reply in members:
-            reply(outcomes[start:end])
+                return [self._run(group[start:end], [(0, end - start, reply)])[0] for start, end, reply in members]
+            return [(members[0][2], self._defect(error))]
+        return [(reply, outcomes[start:end]) for start, end, reply in members]
 
-    def _execute_alone(self, commands: Sequence[c.Command], reply: Reply) -> None:
-        try:
-            outcomes = self.execute(commands)
-        except Unavailable as failure:
-            reply(failure)
-        except Exception as error:
-            self._answer_defect(error, reply)
-        else:
-            reply(outcomes)
-
-    def _answer_defect(self, error: Exception, reply: Reply) -> None:
+    def _defect(self, error: Exception) -> Unavailable:
         """Nothing of this request was stored; say so to whoever asked, and the defect to the log."""
         self.measures.failures += 1
         assert self._loop is not None
         self._loop.call_exception_handler({"message": "a command could not be executed", "exception": error})
-        reply(Unavailable(type(error).__name__))
+        return Unavailable(type(error).__name__)
 
     def execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
         """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
@@ -182,15 +245,24 @@ class Engine:
         try:
             outcomes = self._try(commands)
         except STORE_ERRORS as error:
-            self.measures.failures += 1
-            self.unavailable_since = self.unavailable_since or time.monotonic()
-            self.trouble = str(error) if isinstance(error, DatabaseFailure) else ""
-            if self._loop is not None and self._probing is None:
-                self._probing = self._loop.call_later(PROBE_S, self._probe)
+            self._fail(str(error) if isinstance(error, DatabaseFailure) else "")
             raise Unavailable(f"{type(error).__name__}") from error
         self.unavailable_since = None
         self.measures.group(len(commands), time.perf_counter() - started)
         return outcomes
+
+    def _fail(self, trouble: str) -> None:
+        """Nothing can be written at the moment: say why, and see from time to time whether it still is so."""
+        self.measures.failures += 1
+        self.unavailable_since = self.unavailable_since or time.monotonic()
+        self.trouble = trouble
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._probe_later)
+
+    def _probe_later(self) -> None:
+        assert self._loop is not None
+        if self._probing is None:
+            self._probing = self._loop.call_later(PROBE_S, self._probe)
 
     def _try(self, commands: Sequence[c.Command]) -> list[Outcome]:
         """Decide and save, anew where another node was first."""
@@ -211,20 +283,22 @@ class Engine:
         if self.unavailable_since is None:
             return
         assert self._loop is not None
-        if self.store.nodes is not None:  # no group runs meanwhile, and waiting must not hold the loop up
-            self._loop.run_in_executor(None, self.store.probe, self.clock()).add_done_callback(self._probed)
+        if self._thread is not None:
+            self._loop.run_in_executor(self._thread, self.store.probe, self.clock()).add_done_callback(self._probed)
             return
         try:
             self.store.probe(self.clock())
         except STORE_ERRORS:
-            self._probing = self._loop.call_later(PROBE_S, self._probe)
+            self._probe_later()
         else:
             self.unavailable_since = None
 
     def _probed(self, done: asyncio.Future[None]) -> None:
-        assert self._loop is not None
-        if done.cancelled() or done.exception() is not None:
-            self._probing = self._loop.call_later(PROBE_S, self._probe)
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, DatabaseFailure):
+            self.trouble = str(error)
+        if done.cancelled() or error is not None:
+            self._probe_later()
         else:
             self.unavailable_since = None
 
@@ -274,7 +348,10 @@ class Engine:
         for account, records, _ in decisions:
             if type(records[-1]) is Erased:
                 for listener in self.on_erased:
-                    listener(account, records[-1].keys)
+                    if self._thread is not None and self._loop is not None:
+                        self._loop.call_soon_threadsafe(listener, account, records[-1].keys)
+                    else:
+                        listener(account, records[-1].keys)
 
     @staticmethod
     def _account_of(command: c.Command, decision: Decision) -> int:
@@ -284,6 +361,13 @@ class Engine:
         """Decide and save what still waits, then let go of the data."""
         if self._probing is not None:
             self._probing.cancel()
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        if self._out is not None:
+            out, self._out = self._out, None
+            for reply, result in out.result() if not self._is_given_up else ():
+                reply(result)
         while self._queue:
             self._flush()
         self.store.close()

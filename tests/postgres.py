@@ -22,6 +22,8 @@ from typing import Any, Self
 
 import psycopg
 
+from tests.line import Network
+
 STARTED_S = 60
 USER = "goodword"
 _NOBODY = "nobody"
@@ -75,9 +77,19 @@ def within_reach(found: Path, folder: Path, user: dict[str, Any]) -> Path:
 class Postgres:
     """One server on a folder of its own; started when this returns."""
 
-    def __init__(self, *, options: tuple[str, ...] = (), listens: bool = False, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        options: tuple[str, ...] = (),
+        listens: bool = False,
+        folder: Path | None = None,
+        network: Network | None = None,
+        data: Path | None = None,
+    ) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="gwpg-"))
-        self.data = self.folder / "data"
+        self.data = data or self.folder / "data"
+        self.host = network.there if network else "127.0.0.1"
+        self._network = network
         self.port = free_port() if listens else 5432
         self._listens = listens
         self._options = options
@@ -91,6 +103,9 @@ class Postgres:
             self.bin = within_reach(self.bin, self.folder, self._as)
         if not self.data.exists():
             self.run("initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            if network:
+                with (self.data / "pg_hba.conf").open("a") as rules:
+                    rules.write(f"host all all {network.here}/32 trust\n")
         self.start()
 
     def run(self, program: str, *arguments: str) -> str:
@@ -108,14 +123,18 @@ class Postgres:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = [
-            f"unix_socket_directories={self.folder}", f"port={self.port}", f"listen_addresses={'127.0.0.1' if self._listens else ''}",
+            f"unix_socket_directories={self.folder}", f"port={self.port}", f"listen_addresses={self.host if self._listens else ''}",
             "fsync=on", "max_connections=100", "shared_buffers=64MB", "max_wal_size=512MB", "log_min_messages=fatal", *self._options,
         ]  # fmt: skip
         arguments = [part for setting in settings for part in ("-c", setting)]
+        inside: tuple[str, ...] = ()
+        user = self._as
+        if self._network:
+            inside, user = self._network.inside(self._as["user"], self._as["group"]), {}
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.bin / "postgres", "-D", self.data, *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=self._env(), **self._as,
+                [*inside, self.bin / "postgres", "-D", self.data, *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=self._env(), **user,
             )  # fmt: skip
         deadline = time.monotonic() + STARTED_S
         while True:
@@ -136,7 +155,7 @@ class Postgres:
     def url(self, database: str) -> str:
         """Where a database of it is."""
         if self._listens:
-            return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+            return f"postgresql://{USER}@{self.host}:{self.port}/{database}"
         return f"postgresql://{USER}@/{database}?host={self.folder}"
 
     def database(self, name: str, template: str = "template0") -> str:
@@ -165,8 +184,10 @@ class Postgres:
             self._process.wait(60)
 
     def close(self) -> None:
-        """Stop it and remove its folder."""
-        self.stop()
+        """Stop it at once, with nothing written back, and remove its folder."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

@@ -19,7 +19,9 @@ def routes(intake: Intake) -> list[Route]:
 
     async def readyz(_request: Request) -> Response:
         problems = []
-        if engine.unavailable_since is not None:
+        if engine.store.nodes is not None and engine.store.nodes.trouble:
+            problems.append(engine.store.nodes.trouble)
+        elif engine.unavailable_since is not None:
             problems.append(
                 f"the database: {engine.trouble}" if engine.trouble else "the last commit failed: disk full, read-only or failing"
             )

@@ -21,9 +21,10 @@ from goodword.core.times import Millis, read_time
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.opening import open_store
 from goodword.storage.keys import KeyStoreError
+from goodword.storage.lock import Busy
 from goodword.storage.schema import NewerSchema, NotGoodword
 from goodword.storage.sqlite import DatabaseError
-from goodword.storage.store import Busy, Missing, OldKeyStore, Store
+from goodword.storage.store import Missing, OldKeyStore, Store
 
 SETTINGS_REFUSED = (GeoipUnreadable, BadNetwork)
 FAILURES = (KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, OldKeyStore, Overloaded, Unavailable, *SETTINGS_REFUSED)

@@ -6,7 +6,6 @@ deleted since. Nothing here overwrites what it was not told to, and a key store 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -18,8 +17,9 @@ import apsw
 from goodword.storage import schema
 from goodword.storage.cipher import Header, NewerFormat, Unreadable
 from goodword.storage.keys import KeyStoreDamaged, KeyStoreMissing
+from goodword.storage.lock import lock
 from goodword.storage.sqlite import BUSY_MS, Database
-from goodword.storage.store import DATABASE_FILE, LOCK_FILE, Busy, Missing, OldKeyStore
+from goodword.storage.store import DATABASE_FILE, Missing, OldKeyStore
 
 KEY_FILES = ("keys.bin", "keys.journal", "keys.master")
 COPY_BYTES = 1 << 20
@@ -122,12 +122,8 @@ def restore(
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Hold the folder's lock. Errors: Busy when a server or another command has it."""
-    descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = lock(directory)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Busy from None
         yield
     finally:
         os.close(descriptor)

@@ -50,6 +50,7 @@ class Bodies:
     def __init__(self) -> None:
         self.find: Callable[[int], bytes | None] = lambda _number: None
         self._unpack: dict[int, Callable[..., bytes]] = {}
+        self._one_at_a_time = threading.Lock()
         self.pack_plainly, self._unpack_plainly = _pair(zstandard.ZstdCompressionDict(_file("bodies.dict")), zstandard.FORMAT_ZSTD1)
         self.use(0, _file("bodies-2.dict"))
 
@@ -64,6 +65,10 @@ class Bodies:
 
     def unpack(self, packed: bytes, bytes_max: int = BODY_BYTES_MAX) -> bytes:
         """What `pack` or `pack_plainly` was given. Errors: cipher.Unreadable."""
+        with self._one_at_a_time:  # a query's thread and a group's: zstd's contexts are for one
+            return self._unpacked(packed, bytes_max)
+
+    def _unpacked(self, packed: bytes, bytes_max: int) -> bytes:
         number = packed[0] - _NUMBERED if packed else -1
         if number < 0:
             return self._unpack_plainly(packed, max_output_size=bytes_max)
@@ -132,7 +137,7 @@ def learn(store: Store) -> Iterator[None]:
 
 def find(store: Store, number: int) -> bytes | None:
     """A learned dictionary by its number."""
-    rows = list(store.database.load("SELECT bytes FROM dictionary WHERE number = ?", (number,)))
+    rows = store.database.read("SELECT bytes FROM dictionary WHERE number = ?", (number,))
     return store.sealer.open_dictionary(rows[0][0]) if rows else None
 
 

@@ -28,7 +28,8 @@ from goodword.storage.array import Blobs, Ints
 from goodword.storage.cipher import KEY_BYTES, LIFTED, KeyWrap, Tombstone, Unreadable
 from goodword.storage.failure import ConnectionLost, DatabaseFailure
 from goodword.storage.keyfile import KeyStoreDamaged, KeyStoreError, NewerKeyStore, WrongMasterKey, complete
-from goodword.storage.postgres import Connection, connect, packed, translated
+from goodword.storage.postgres import Connection, connect, packed, pulse_of, translated
+from goodword.storage.pulse import Pulse, Waits
 
 SCHEMA = "goodword_keys"
 FORMAT = 1
@@ -63,6 +64,7 @@ class KeyTable:
         self.url = url
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
+        self.waits = Waits()
         self._cache: dict[int, bytes | None] = {}
         self._cached_until = 0.0
         self._own: dict[int, bytes] = {}
@@ -83,11 +85,16 @@ class KeyTable:
         Errors: KeyStoreError, DatabaseFailure, OSError."""
         return cls(url, master, folder)
 
+    def watched(self) -> Pulse:
+        """The pulse of its database, which its waits heed."""
+        pulse = self.waits.pulse = pulse_of(self.url)
+        return pulse
+
     @contextmanager
     def _asking(self) -> Iterator[Connection]:
         with self._mutex:
             if self._connection is None or self._connection.closed:
-                self._connection = connect(self.url)
+                self._connection = connect(self.url, waits=self.waits)
                 with translated():
                     self._connection.execute(f"SET search_path = {SCHEMA}", prepare=False)
             try:

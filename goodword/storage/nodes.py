@@ -20,6 +20,7 @@ from goodword.core.block import INSTALLATION
 from goodword.core.fresh import Place
 from goodword.storage.driver import LEASE_S, Row
 from goodword.storage.failure import CommitUnknown, Conflict, DatabaseFailure
+from goodword.storage.keytable import KeyTable
 from goodword.storage.postgres import Database
 
 MARKS_KEPT_MS = 24 * 3_600_000
@@ -37,8 +38,14 @@ class _State(NamedTuple):
 class Nodes:
     """This node among the others."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: KeyTable) -> None:
         self.database = database
+        self._waits = (database.waits, keys.waits)
+        self._pulses = {"the database": database.watched()}
+        if keys.url != database.url:
+            self._pulses["the key store's database"] = keys.watched()
+        else:
+            keys.waits.pulse = database.waits.pulse
         self.node = int.from_bytes(os.urandom(7))
         self.places: dict[int, Place] = {}
         self.before: dict[int, int] = {}
@@ -48,6 +55,26 @@ class Nodes:
         self._held: tuple[int, ...] = ()
         self._number = 0
         self._total = -1
+
+    def watch(self) -> None:
+        """From now on, know whether the databases answer."""
+        for pulse in self._pulses.values():
+            pulse.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        for pulse in self._pulses.values():
+            pulse.stop()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with a database, as far as is known; empty when it answers."""
+        return next((f"{name}: {pulse.trouble}" for name, pulse in self._pulses.items() if pulse.trouble), "")
+
+    @property
+    def waited_s(self) -> float:
+        """For how long the group that is under way has waited for one answer."""
+        return max(waits.seconds for waits in self._waits)
 
     def hold(self, wanted: Counter[int]) -> None:
         """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""

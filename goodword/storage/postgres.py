@@ -33,10 +33,11 @@ from goodword.storage.array import (
     TextsDumper,
 )
 from goodword.storage.failure import CommitUnknown, Conflict, ConnectionLost, DatabaseFailure, StatementRefused
+from goodword.storage.pulse import Place, Pulse, Waits
 
-CONNECT_S = 3
+CONNECT_S = 2
 WAIT_S = 4.0
-"""Longer than any statement of a group takes, shorter than a sender waits. The database itself gives a statement up a little sooner."""
+"""Longer than any statement of a group takes. The database itself gives a statement up a little sooner; that it hangs, its pulse says."""
 SCAN_ROWS = 2_000
 RECONNECT_PAUSE_S = 0.25
 CONFLICTS = ("40001", "40P01", "23505", "55P03")
@@ -60,16 +61,44 @@ class Connection(psycopg.Connection[Row]):
     """A connection whose waits end."""
 
     wait_s: float | None = WAIT_S
+    waits: Waits
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """As in psycopg, but no longer than `wait_s`; then it hangs up, because undoing and asking again would wait as long each."""
+        """As in psycopg, but no longer than `wait_s`, or than the database has a pulse; then it hangs up, because undoing and asking again
+        would wait as long each."""
         bound, started = timeout if timeout is not None else self.wait_s, time.monotonic()
+        self.waits.since = started
         try:
-            return super().wait(gen, interval, bound)
+            return super().wait(self._watched(gen), interval, bound)
         except psycopg.OperationalError:
-            if bound is not None and time.monotonic() - started >= bound:
+            if self.waits.trouble or (bound is not None and time.monotonic() - started >= bound):
                 self.close()
             raise
+        finally:
+            self.waits.since = None
+
+    def _watched(self, gen: PQGen[RV]) -> PQGen[RV]:
+        """The same steps, given up when an interval brought nothing and the pulse is gone."""
+        try:
+            step = next(gen)
+            while True:
+                ready = yield step
+                if not ready and self.waits.trouble:
+                    raise psycopg.OperationalError(self.waits.trouble)
+                step = gen.send(ready)
+        except StopIteration as done:
+            found: RV = done.value
+            return found
+
+    @property
+    def place(self) -> Place:
+        """Host and port."""
+        return self.info.host, str(self.info.port)
+
+    def ask(self) -> None:
+        """See whether somebody is there who takes what is written. Errors: DatabaseFailure."""
+        with translated():
+            self.execute("SELECT 1", prepare=False)
 
 
 class _Text(StrBinaryDumper):
@@ -111,6 +140,8 @@ def raise_failure(error: psycopg.Error) -> NoReturn:
     """What an error of the database is to us."""
     state = error.sqlstate or ""
     said = " ".join(str(error).split()) or type(error).__name__
+    if said.endswith("timeout expired"):
+        said = f"It does not answer ({said})."
     if state in CONFLICTS:
         raise Conflict(said) from error
     if (not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))) or state.startswith(LOST):
@@ -120,9 +151,11 @@ def raise_failure(error: psycopg.Error) -> NoReturn:
     raise DatabaseFailure(said) from error
 
 
-def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False) -> Connection:
+def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False, waits: Waits | None = None) -> Connection:
     """A connection to a database that can be written, unless `readonly`. Errors: DatabaseFailure, ConnectionLost."""
-    limits = {
+    waits = waits or Waits()
+    waits.check()
+    limits: dict[str, str | int] = {
         "connect_timeout": CONNECT_S,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -132,9 +165,11 @@ def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False) 
     }
     if not readonly:
         limits["target_session_attrs"] = "read-write"
-    with translated():
+    if waits.pulse is not None and waits.pulse.place is not None:  # of several hosts the one that answers
+        limits["host"], limits["port"] = waits.pulse.place
+    with translated(), waits.wait():
         connection = Connection.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor, **limits)  # type: ignore[arg-type]
-        connection.wait_s = wait_s
+        connection.wait_s, connection.waits = wait_s, waits
         connection.prepare_threshold = 0
         connection.prepared_max = 500
         for kind, dumper in ((int, Int8BinaryDumper), (str, _Text), (Ints, IntsDumper), (Blobs, BlobsDumper), (Texts, TextsDumper)):
@@ -144,6 +179,11 @@ def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False) 
             bound = f"SET statement_timeout = {int(wait_s * 900)}; SET idle_in_transaction_session_timeout = {int(wait_s * 1000)}"
             connection.execute(bound, prepare=False)  # a node that hangs holds nobody else up
     return connection
+
+
+def pulse_of(url: str, *, readonly: bool = False) -> Pulse:
+    """A pulse that asks the database of this URL."""
+    return Pulse(lambda wait_s: connect(url, wait_s=wait_s, readonly=readonly))
 
 
 class Database:
@@ -160,8 +200,14 @@ class Database:
         self._bulks: dict[str, dialect.Bulk | None] = {}
         self._streams = count()
         self._failed: tuple[float, ConnectionLost] | None = None
+        self.waits, self.reading = Waits(), Waits()
         self._writing()
         self.describe()
+
+    def watched(self) -> Pulse:
+        """The pulse of the database, which its waits heed."""
+        pulse = self.waits.pulse = self.reading.pulse = pulse_of(self.url, readonly=self.readonly)
+        return pulse
 
     def describe(self) -> None:
         """Learn the tables of the database, as far as there are any."""
@@ -187,22 +233,22 @@ class Database:
 
     def _writing(self) -> Connection:
         if self._writer is None or self._writer.closed:
-            self._writer = self._connect(self.readonly)
+            self._writer = self._connect(self.waits)
             with translated():
                 self._writer.execute(LOOK_UP, prepare=False)
         return self._writer
 
     def _reading(self) -> Connection:
         if self._reader is None or self._reader.closed:
-            self._reader = self._connect(self.readonly)
+            self._reader = self._connect(self.reading)
         return self._reader
 
-    def _connect(self, readonly: bool) -> Connection:
+    def _connect(self, waits: Waits) -> Connection:
         """Connect, unless it failed a moment ago: who waits meanwhile is told at once."""
         if self._failed is not None and time.monotonic() - self._failed[0] < RECONNECT_PAUSE_S:
             raise ConnectionLost(*self._failed[1].args)
         try:
-            connection = connect(self.url, readonly=readonly)
+            connection = connect(self.url, readonly=self.readonly, waits=waits)
         except ConnectionLost as error:
             self._failed = (time.monotonic(), error)
             raise
@@ -337,7 +383,9 @@ class Database:
 
     def scan(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
         """Committed rows one by one, on a connection of its own, so that a long scan blocks nothing."""
-        connection = connect(self.url, wait_s=None, readonly=True)
+        waits = Waits()
+        waits.pulse = self.reading.pulse
+        connection = connect(self.url, wait_s=None, readonly=True, waits=waits)
         try:
             with translated():
                 yield from connection.cursor(binary=True).stream(self._statement(sql), params, size=SCAN_ROWS)

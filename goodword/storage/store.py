@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -28,6 +28,7 @@ from goodword.storage.keys import KeyStore, KeyStoreMissing
 from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
+from goodword.storage.lock import lock
 from goodword.storage.rows import Sealer, read_key
 from goodword.storage.save import Saving
 from goodword.storage.sqlite import DatabaseError
@@ -36,14 +37,9 @@ if TYPE_CHECKING:
     from goodword.storage.nodes import Nodes
 
 DATABASE_FILE = "goodword.db"
-LOCK_FILE = "lock"
 FOLDED_AT_STOP_MIN = 20_000
 """From so many waiting entries of the indexes on a clean stop folds them all."""
 DEFAULT_ACCOUNT = Account(1, "default", 0, Settings())
-
-
-class Busy(Exception):
-    """Another Goodword uses this data folder. Stop it first, or choose another folder with --data."""
 
 
 class Missing(Exception):
@@ -97,7 +93,7 @@ class Store:
                 raise Missing
         else:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(directory)
+            self._lock = lock(directory)
         opened.callback(self._unlock)
         if path.exists() and path.stat().st_size > 0:
             with closing(Database(path, readonly=True)) as found:  # changes nothing of a file that is refused
@@ -121,9 +117,9 @@ class Store:
         database = Database(url, readonly=self.readonly)
         opened.callback(database.close)
         schema_nodes.check(database)
-        self.keys = KeyTable.open(keys_url, master=master, folder=folder)
-        opened.callback(self.keys.close)
-        self.database, self.nodes = database, Nodes(database)
+        keys = self.keys = KeyTable.open(keys_url, master=master, folder=folder)
+        opened.callback(keys.close)
+        self.database, self.nodes = database, Nodes(database, keys)
         if not self.readonly:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             schema_nodes.migrate(database, self.nodes)
@@ -132,7 +128,8 @@ class Store:
         self.sealer = Sealer(self.keys)
         self.tombstones_applied = 0
         self._saved_at = 0
-        self._is_held = False
+        self._holder = 0
+        """Among nodes: the thread that holds accounts for a group; 0 when none does."""
         self.accounts: dict[int, Account] = {}
         self.accounts_by_id: dict[str, Account] = {}
         self.keys_by_id: dict[str, Key] = {}
@@ -252,7 +249,7 @@ class Store:
         if self.nodes is None:
             self.keys.refresh()
         else:
-            if not self._is_held:  # a held account said so itself (`_arrived`)
+            if self._holder != get_ident():  # a held account said so itself (`_arrived`)
                 self.keys.refresh()
             if person is not None:
                 self.fetch_keys(row[person] for row in read)
@@ -298,7 +295,7 @@ class Store:
             for known in facts.values():
                 known.place = place
             return facts
-        self._is_held = True
+        self._holder = get_ident()
         self.nodes.hold(Counter(command.account for command in commands))
         facts = load(self, commands, now)
         has_settings, has_erased = self.nodes.arrived()
@@ -314,15 +311,15 @@ class Store:
 
     def let_go(self) -> None:
         """The group is done, or will not be."""
-        if self._is_held:
-            self._is_held = False
+        if self._holder:
+            self._holder = 0
             self.database.rollback()
 
     def save(self, decisions: Sequence[tuple[int, Sequence[Record], int]], now: int) -> None:
         """Write a group's records (account, records, place in the log) and commit: returns when they are durable. On an error nothing is
         written."""
-        if self.nodes is not None and not self._is_held:  # what was decided without loading
-            self._is_held = True
+        if self.nodes is not None and not self._holder:  # what was decided without loading
+            self._holder = get_ident()
             self.nodes.hold(Counter(account for account, _, _ in decisions))
         saving = Saving(self)
         for account, records, arrival in decisions:
@@ -346,7 +343,7 @@ class Store:
             nodes.add(number)
         nodes.leave(now, saving.changed_settings(), {account for account, _ in saving.erased})
         nodes.commit()
-        self._is_held = False
+        self._holder = 0
 
     def _save_folded(self, saving: Saving, last: int, now: int) -> None:
         database = self.database
@@ -395,8 +392,10 @@ class Store:
             opened.callback(self.database.close)
             opened.callback(self._keep_filter)
             opened.callback(self._fold_all)
-            if self.nodes is not None and not self.readonly:
-                opened.callback(self.nodes.release)
+            if self.nodes is not None:
+                if not self.readonly:
+                    opened.callback(self.nodes.release)
+                opened.callback(self.nodes.stop)
 
     def _fold_all(self) -> None:
         """Spare the next start the reading back of what waits to be folded, where that is much."""
@@ -438,13 +437,3 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _lock(directory: Path) -> int:
-    descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise Busy from None
-    return descriptor

@@ -99,8 +99,12 @@ class Deliveries:
 
     def start(self) -> None:
         """Look at every endpoint, and from now on at those that commits owe something."""
-        self.store.on_owed.append(self.look)
+        self.store.on_owed.append(self._told)
         self.look(None)
+
+    def _told(self, owed: set[tuple[int, str]] | None) -> None:
+        """A group committed, perhaps on a thread of its own."""
+        self._loop.call_soon_threadsafe(self.look, owed)
 
     def look(self, owed: set[tuple[int, str]] | None) -> None:
         """After a commit. None: endpoints may have changed."""
@@ -251,8 +255,8 @@ class Deliveries:
     async def close(self) -> None:
         """Begin nothing more, wait a little for what is in flight, and record it; what is left is sent again after the next start."""
         self._is_closing = True
-        if self.look in self.store.on_owed:
-            self.store.on_owed.remove(self.look)
+        if self._told in self.store.on_owed:
+            self.store.on_owed.remove(self._told)
         for queue in self._queues.values():
             self._still(queue)
         if self._tasks:

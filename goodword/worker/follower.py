@@ -6,6 +6,7 @@ Only where nodes share a database. A failure is tried again: queries and message
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -28,23 +29,24 @@ async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries) -
     nodes = engine.store.nodes
     if nodes is None:
         return
+    nodes.watch()
     loop = asyncio.get_running_loop()
     leased_at = caught_up_at = rewritten_at = -REWRITE_EVERY_S
     while True:
         try:
             if engine.unavailable_since is None:
-                if nodes.have_settings_changed():
-                    engine.store.load_settings()
+                if await engine.alone(nodes.have_settings_changed):
+                    await engine.alone(engine.store.load_settings)
                     deliveries.look(None)
                 if loop.time() - leased_at >= LEASES_EVERY_S:
                     leased_at = loop.time()
-                    if leases.renew():
-                        engine.store.load_settings()  # with how endpoints answered the node that served them
+                    if await engine.alone(leases.renew):
+                        await engine.alone(engine.store.load_settings)  # with how endpoints answered the node that served them
                     deliveries.look(None)
                 if loop.time() - caught_up_at >= CATCH_UP_EVERY_S:
                     caught_up_at = loop.time()
-                    tombstone.catch_up(engine.store)
-                    nodes.tidy(engine.clock())
+                    await engine.alone(partial(tombstone.catch_up, engine.store))
+                    await engine.alone(partial(nodes.tidy, engine.clock()))
                 if loop.time() - rewritten_at >= REWRITE_EVERY_S:
                     rewritten_at = loop.time()
                     await asyncio.to_thread(engine.store.keys.rewrite)

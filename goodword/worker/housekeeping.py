@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -30,8 +31,9 @@ async def keep_house(engine: Engine, take_used: Callable[[], tuple[tuple[bytes, 
                 await asyncio.sleep(SLICE_PAUSE_S)
             if used := take_used():
                 await engine.ask([TouchKeys(used, next(iter(engine.store.accounts)))])
-            trim_receipts(engine.store, messages_kept)
-            while trim_deliveries(engine.store.database, engine.clock() - DELIVERIES_KEPT_MS, DELIVERIES_SLICE) == DELIVERIES_SLICE:
+            await engine.alone(partial(trim_receipts, engine.store, messages_kept))
+            trim = partial(trim_deliveries, engine.store.database, engine.clock() - DELIVERIES_KEPT_MS, DELIVERIES_SLICE)
+            while await engine.alone(trim) == DELIVERIES_SLICE:
                 await asyncio.sleep(SLICE_PAUSE_S)
         except (Overloaded, Unavailable, *STORE_ERRORS):
             log.warning("housekeeping_postponed")

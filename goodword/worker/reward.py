@@ -7,15 +7,17 @@ else, in slices between requests, and waits when the server has too much to do.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from goodword.core.block import INSTALLATION
 from goodword.core.command import TendReward
-from goodword.core.reward import BUILT_IN
+from goodword.core.reward import BUILT_IN, Supplier
 from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.storage.query import reward as rewards
 from goodword.storage.sqlite import DatabaseError
+from goodword.storage.store import Store
 from goodword.worker.lease import Leases
 
 PERIOD_S = 0.5
@@ -54,7 +56,7 @@ async def _tend_due(engine: Engine, account: int) -> None:
     """All that is due now. One that stays due, for whatever reason, is passed over in this pass and tried again in the next."""
     seen: set[int] = set()
     while True:
-        found = rewards.due(engine.store, account, engine.clock(), SLICE + len(seen))
+        found = await engine.alone(partial(rewards.due, engine.store, account, engine.clock(), SLICE + len(seen)))
         fresh = [number for number in found if number not in seen][:SLICE]
         if not fresh:
             return
@@ -70,12 +72,17 @@ async def _retry_failed(engine: Engine, account: int) -> None:
         if not supplier.enabled or supplier.type == "CUSTOM_REWARD":
             continue
         after = 0
-        while (supplier.type != "COUPON_POOL" or rewards.has_stock(store, account, supplier.id)) and (
-            found := rewards.failed(store, account, supplier.id, after, SLICE)
-        ):
+        while found := await engine.alone(partial(_failed, store, account, supplier, after)):
             await _tend(engine, account, found)
             after = found[-1]
             await asyncio.sleep(SLICE_PAUSE_S)
+
+
+def _failed(store: Store, account: int, supplier: Supplier, after: int) -> list[int]:
+    """The next failed rewards of a supplier, if it can give."""
+    if supplier.type == "COUPON_POOL" and not rewards.has_stock(store, account, supplier.id):
+        return []
+    return rewards.failed(store, account, supplier.id, after, SLICE)
 
 
 async def _tend(engine: Engine, account: int, numbers: list[int]) -> None:

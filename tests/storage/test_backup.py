@@ -16,9 +16,10 @@ from goodword.core.profile import IdentityKey
 from goodword.engine import Engine
 from goodword.storage.backup import AlreadyThere, Unfit, copy_database, restore
 from goodword.storage.keys import KeyStoreMissing
+from goodword.storage.lock import Busy
 from goodword.storage.query.history import find_person
 from goodword.storage.schema import NewerSchema, NotGoodword
-from goodword.storage.store import DATABASE_FILE, Busy, Missing, OldKeyStore, Store
+from goodword.storage.store import DATABASE_FILE, Missing, OldKeyStore, Store
 from goodword.storage.verify import verify
 
 NOW = 1_750_000_000_000
