@@ -54,11 +54,12 @@ KEYS = [Key(scope, 1, scope, scope.encode(), scope, (scope,), 0) for scope in (S
 class Year:
     """A shop's year, told to an engine."""
 
-    def __init__(self, folder: Path, events: int, people: int, friends: int) -> None:
+    def __init__(self, folder: Path, events: int, people: int, friends: int, advocates: int) -> None:
         self.now = wall_clock_ms() - DAYS * DAY_MS
         self.engine = Engine(Store(folder), clock=lambda: self.now)
+        list(self.engine.store.database.load("PRAGMA synchronous = OFF"))  # a made-up year may be lost; the server that is measured syncs
         self.intake = Intake(self.engine, Keyring(self.engine.store))
-        self.events, self.people, self.friends = events, people, friends
+        self.events, self.people, self.friends, self.advocates = events, people, friends, advocates
         self.dice = random.Random(1)
         self.links: list[tuple[ProfileId, str]] = []
 
@@ -67,7 +68,7 @@ class Year:
         document = msgspec.convert(CAMPAIGN, Document)
         self.engine.execute([c.SaveCampaign(1, document, publish=True)])
         for day in range(DAYS):
-            self._share(max(1, self.people // 50 // DAYS))
+            self._share(max(1, self.advocates // DAYS))
             self._all(self._day(day))
             self.now += DAY_MS - self.now % DAY_MS if day % 7 else DAY_MS
             if day % 30 == 0:
@@ -86,13 +87,12 @@ class Year:
 
     def _share(self, count: int) -> None:
         """New advocates, each with a link."""
-        for _ in range(count):
-            number = len(self.links)
-            person = self.engine.execute([c.CreateProfile(1, f"advocate{number * 7919}@mail{number % 97}.example")])[0].profile_id
-            assert person is not None
-            code = f"ADV-{number}"
-            self.engine.execute([c.PutShareable(1, person, code, PROGRAM, "main")])
-            self.links.append((person, code))
+        numbers = range(len(self.links), len(self.links) + count)
+        made = self.engine.execute([c.CreateProfile(1, f"advocate{number * 7919}@mail{number % 97}.example") for number in numbers])
+        people = [ProfileId(outcome.profile_id or 0) for outcome in made]
+        new = [(person, f"ADV-{number}") for person, number in zip(people, numbers, strict=True)]
+        self.engine.execute([c.PutShareable(1, person, code, PROGRAM, "main") for person, code in new])
+        self.links += new
 
     def _day(self, day: int) -> Iterator[c.Command]:
         for number in range(self.people // DAYS):
@@ -163,14 +163,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
     parser.add_argument("--keep", type=Path, required=True, metavar="DIR", help="the year's folder; one that is there is used again")
     parser.add_argument("--events", type=float, default=5e6, help="tracks in the year (default: 5e6; with these, an hour to make)")
-    parser.add_argument("--people", type=float, default=1e6, help="people (default: 1e6; a fiftieth have a link)")
+    parser.add_argument("--people", type=float, default=1e6, help="people (default: 1e6)")
+    parser.add_argument("--advocates", type=float, default=2e4, help="people with a link (default: 2e4)")
     parser.add_argument("--friends", type=float, default=2e5, help="clicks of friends, half of whom buy (default: 2e5)")
     parser.add_argument("--asked", type=int, default=20, help="how often each page is asked for (default: 20)")
     options = parser.parse_args()
     data = options.keep / "data"
     if not data.exists():
         began = time.monotonic()
-        Year(data, int(options.events), int(options.people), int(options.friends)).tell()
+        Year(data, *(int(each) for each in (options.events, options.people, options.friends, options.advocates))).tell()
         print(f"made in {(time.monotonic() - began) / 60:.0f} min")
     drop_page_cache(data)
     server = Server(Path(sys.executable).with_name("goodword"), data).start()

@@ -71,7 +71,6 @@ async def show(page: Page) -> Response:
         "last": query.last_activity(page.store, page.account),
         "since": found.first * DAY_MS,
         "until": found.last * DAY_MS,
-        "reaches": {entry.path for entry in page.pages.entries if page.viewer.may(entry.role)},
     }
     return page.render("overview/show.html", **values)
 

@@ -197,10 +197,6 @@ class Page:
         kept = {name: str(value) for name, value in query.items() if value not in (None, "", False)}
         return ROOT + path + (f"?{urlencode(kept)}" if kept else "")
 
-    def leads(self, path: str) -> bool:
-        """Whether the navigation has an entry of this path that the viewer may open."""
-        return any(entry.path == path and self.viewer.may(entry.role) for entry in self.pages.entries)
-
     def here(self, **query: object) -> str:
         """This page's address with some of its query changed; an empty value takes one away."""
         return self.at(self.request.url.path.removeprefix(ROOT), **{**self.request.query_params, **query})

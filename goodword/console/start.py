@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
 from starlette.responses import Response
 
 from goodword.api.auth import hash_secret, new_secret
 from goodword.api.intake import TurnedAway, new_id
 from goodword.api.link import origin_of
+from goodword.console.campaign.edit import cards
 from goodword.console.message import line_of
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
@@ -21,7 +21,6 @@ from goodword.core.account import Key, Scope
 from goodword.core.event import Understood, understand
 from goodword.core.message import Message, parse
 from goodword.core.times import Millis
-from goodword.document import template as campaign_templates
 from goodword.storage.query import message as log
 
 ENTRIES = (Entry("Start", "/start", "marketer", "Connect", "h", "start"),)
@@ -39,14 +38,6 @@ SAMPLE = (
 )
 
 
-class CampaignTemplate(Struct):
-    """A ready-made campaign to choose."""
-
-    name: str
-    title: str
-    about: str
-
-
 async def show(page: Page) -> Response:
     """`GET /start`."""
     return _shown(page, {})
@@ -59,7 +50,7 @@ def _shown(page: Page, secrets: dict[str, str]) -> Response:
         origin=origin_of(page.head.scheme, page.head.headers, page.pages.intake.edge.is_proxied(page.head.peer)),
         secrets=secrets,
         keys=keys,
-        templates=_templates(),
+        templates=cards(page.settings.currency),
         campaigns=_campaigns(page),
         **_first(page, 0),
     )
@@ -112,12 +103,6 @@ async def send_sample(page: Page) -> Response:
     assert isinstance(understood, Understood)
     await page.do(c.Receive(page.account, understood, "console"), "sample.sent")
     return page.redirect("/start", "A sample arrived: a conversion of “sample-person”, whom you can delete again.")
-
-
-def _templates() -> list[CampaignTemplate]:
-    return [
-        CampaignTemplate(name, name.replace("-", " ").capitalize(), campaign_templates.about(name)) for name in campaign_templates.names()
-    ]
 
 
 def _campaigns(page: Page) -> int:

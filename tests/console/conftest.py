@@ -19,6 +19,7 @@ from goodword.core.account import Scope
 from goodword.core.command import Audit, PutUser, SignIn
 from goodword.core.console import Role, Session, User
 from goodword.engine import wall_clock_ms
+from tests.console.fresh import Fresh
 from tests.running import Answer, Server, make_key
 
 RTL = "\u202eשלום مرحبا\u202c"
@@ -157,6 +158,22 @@ def browsing(chromium: Browser, world: World) -> Iterator[Callable[..., BrowserC
     yield open_for
     for context in opened:
         context.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Fresh]:
+    """A server that nobody has signed in to."""
+    server = Fresh(tmp_path / "data")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def chromium_context(chromium: Browser, fresh: Fresh) -> Iterator[BrowserContext]:
+    """A browser at the fresh server."""
+    context = chromium.new_context(base_url=fresh.url)
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ NOT_LINKED = {
     "/reports/{name}/file": "a file to keep",
     "/reports/{name}/picture.svg": "a picture",
     "/start/first": "a part of the start page",
+    "/campaigns/{id}/example/progress": "a part of the page to try a campaign",
     "/campaigns/{id}/pages/share": "stands in a frame",
     "/campaigns/{id}/pages/friend": "stands in a frame",
     "/campaigns/{id}/dry-run/{trial}": "is there once a run was begun",
@@ -166,3 +167,22 @@ def test_a_guest_sees_nothing_and_a_change_without_a_token_is_refused(world: Wor
     elif route.role:
         answer = world.server.request("GET", path, None, {})
         assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/console/sign-in")
+
+
+NOBODYS = ("/campaigns/new/{template}", "/reports/{name}", "/welcome/{token}")
+"""Paths whose parameter is no id of an account's."""
+
+
+@pytest.mark.parametrize("route", [route for route in page_routes() if "{" in route.path and not route.path.startswith(NOBODYS)], ids=named)
+def test_another_accounts_admin_opens_and_changes_nothing_by_any_id(people: dict[str, Visitor], linked: dict[str, str], route: Any) -> None:
+    """Law 8: what one account's pages link to is not there for another's, by its own id."""
+    ids = {"/settings/users": people["support"].user.id}
+    for pattern, address in linked.items():
+        stem, _, rest = pattern.partition("/{")
+        if rest:
+            ids.setdefault(stem, address.partition("?")[0].removeprefix(stem + "/").partition("/")[0])
+    stem = route.path.partition("/{")[0]
+    path = re.sub(r"\{\w+\}", "x", re.sub(r"\{[\w:]+\}", ids[stem], route.path, count=1))
+    answer = people["stranger"].post(path) if route.is_change else people["stranger"].get(path)
+    assert answer.status == 404, path
+    assert b"There is nothing here" in answer.body

@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from goodword.core.account import Scope
 from tests.console.conftest import Visitor, World
-from tests.running import ROOT, make_key
-
-
-class Fresh:
-    """A server on an empty folder, as `make run` starts it, and the link it printed."""
-
-    def __init__(self, data: Path) -> None:
-        command = [sys.executable, "-m", "goodword", "serve", "--data", str(data), "--port", "0", "--demo"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().split()[-1].rstrip("/")
-        self.link = self.process.stdout.readline().split()[-1]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Fresh]:
-    server = Fresh(tmp_path / "data")
-    yield server
-    server.stop()
-
-
-PASSWORD = "four words in a row"
+from tests.console.fresh import PASSWORD, Fresh
+from tests.running import make_key
 
 
 def test_from_the_printed_link_to_the_first_message_and_its_meaning(chromium: Browser, fresh: Fresh) -> None:

@@ -52,7 +52,12 @@ def author_of(page: Page) -> str:
 
 async def choose(page: Page) -> Response:
     """`GET /campaigns/new`: the templates."""
-    return page.render("campaign/choose.html", cards=[_card(name, page.settings.currency) for name in templates.names()])
+    return page.render("campaign/choose.html", cards=cards(page.settings.currency))
+
+
+def cards(currency: str) -> list[Card]:
+    """The templates to choose from."""
+    return [_card(name, currency) for name in templates.names()]
 
 
 def _card(name: str, currency: str) -> Card:
