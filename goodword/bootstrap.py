@@ -24,6 +24,7 @@ from goodword.worker.delivery import Deliveries
 from goodword.worker.follower import follow_nodes
 from goodword.worker.housekeeping import keep_house
 from goodword.worker.lease import Leases
+from goodword.worker.retention import tend_log
 from goodword.worker.reward import tend_rewards
 
 BACKLOG = 4_096
@@ -108,6 +109,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     deliveries.start()
     due = asyncio.create_task(tend_rewards(engine, leases))
     follower = asyncio.create_task(follow_nodes(engine, leases, deliveries))
+    retention = asyncio.create_task(tend_log(engine))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -122,6 +124,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
         house.cancel()
         due.cancel()
         follower.cancel()
+        retention.cancel()
         watch.cancel()
         await deliveries.close()
         door.close()

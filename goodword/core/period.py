@@ -19,6 +19,22 @@ def day_of(at: Millis) -> int:
     return at // DAY_MS
 
 
+def month_of(at: Millis) -> int:
+    """The month of a time, counted from January 1970."""
+    found = date_of(at // DAY_MS)
+    return (found.year - 1970) * 12 + found.month - 1
+
+
+def start_of_month(month: int) -> Millis:
+    """When a month, counted from January 1970, begins."""
+    return (date(1970 + month // 12, month % 12 + 1, 1) - _EPOCH).days * DAY_MS
+
+
+def write_month(month: int) -> str:
+    """A month, counted from January 1970, as 2026-01."""
+    return f"{1970 + month // 12}-{month % 12 + 1:02}"
+
+
 def date_of(day: int) -> date:
     """The date of a day's number."""
     return _EPOCH + timedelta(days=day)

@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 from goodword.core.block import INSTALLATION
 from goodword.core.fresh import Place
+from goodword.core.times import Millis
 from goodword.storage.driver import LEASE_S, Row
 from goodword.storage.failure import CommitUnknown, Conflict, DatabaseFailure
 from goodword.storage.keytable import KeyTable
+from goodword.storage.partition import Periods
 from goodword.storage.postgres import Database
 
 MARKS_KEPT_MS = 24 * 3_600_000
@@ -47,6 +49,7 @@ class Nodes:
         else:
             keys.waits.pulse = database.waits.pulse
         self.node = int.from_bytes(os.urandom(7))
+        self.periods = Periods(database)
         self.places: dict[int, Place] = {}
         self.before: dict[int, int] = {}
         """Of the accounts that are held: the last place given out in this group, and before it."""
@@ -76,14 +79,15 @@ class Nodes:
         """For how long the group that is under way has waited for one answer."""
         return max(waits.seconds for waits in self._waits)
 
-    def hold(self, wanted: Counter[int]) -> None:
+    def hold(self, wanted: Counter[int], now: Millis) -> None:
         """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""
         self.database.begin()
+        floor = self.periods.floor(now)
         self._held = tuple(sorted(wanted))  # in one order everywhere, so that nodes do not wait for each other in a circle
         self._asked = [
             self.database.load(
-                "UPDATE place SET arrival = arrival + ? WHERE account_id = ? RETURNING account_id, arrival, settings, erased",
-                (wanted[account], account),
+                "UPDATE place SET arrival = max(arrival, ?) + ? WHERE account_id = ? RETURNING account_id, arrival, settings, erased",
+                (floor, wanted[account], account),
             )
             for account in self._held
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goodword.storage import dialect
+from goodword.storage import dialect, partition
 from goodword.storage.driver import Database as AnyDatabase
 from goodword.storage.nodes import Nodes, first_places
 from goodword.storage.postgres import Database
@@ -47,10 +47,12 @@ def migrate(database: Database, nodes: Nodes) -> None:
                     _record(database, record, number)
         if "place" in database.tables:
             first_places(database, [DEFAULT_ACCOUNT])
+            partition.begin(database)
         database.script(["COMMIT"])
     except BaseException:
         database.rollback()
         raise
+    nodes.periods.open()
 
 
 def _record(database: AnyDatabase, record: str, number: int) -> None:

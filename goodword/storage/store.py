@@ -296,7 +296,7 @@ class Store:
                 known.place = place
             return facts
         self._holder = get_ident()
-        self.nodes.hold(Counter(command.account for command in commands))
+        self.nodes.hold(Counter(command.account for command in commands), now)
         facts = load(self, commands, now)
         has_settings, has_erased = self.nodes.arrived()
         if has_settings:
@@ -320,7 +320,7 @@ class Store:
         written."""
         if self.nodes is not None and not self._holder:  # what was decided without loading
             self._holder = get_ident()
-            self.nodes.hold(Counter(account for account, _, _ in decisions))
+            self.nodes.hold(Counter(account for account, _, _ in decisions), now)
         saving = Saving(self)
         for account, records, arrival in decisions:
             saving.take(account, records, arrival)

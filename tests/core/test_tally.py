@@ -11,7 +11,21 @@ from msgspec.structs import replace
 
 from goodword.core import tally
 from goodword.core.origin import ORIGINS, origin_of
-from goodword.core.period import PERIODS, Period, day_of, label, next_start, read_day, start_of, starts, whole_months, write_day
+from goodword.core.period import (
+    PERIODS,
+    Period,
+    day_of,
+    label,
+    month_of,
+    next_start,
+    read_day,
+    start_of,
+    start_of_month,
+    starts,
+    whole_months,
+    write_day,
+    write_month,
+)
 from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES, Days, changes
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Judgement, Share, Touch
@@ -27,6 +41,14 @@ def day(text: str) -> int:
 
 
 # -- periods ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 200 * 366 * DAY))
+def test_a_time_is_in_its_month(at: int) -> None:
+    month = month_of(at)
+    assert start_of_month(month) <= at < start_of_month(month + 1)
+    assert start_of_month(month) == start_of("MONTH", day_of(at)) * DAY
+    assert write_day(day_of(at)).startswith(write_month(month) + "-")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def export_events(
     `since` (included) and `until` (not) are about the event's own time. A deleted person's rows have `deleted` and no message.
     """
     last, end = 0, store.end_of_log(account)
-    narrowed = "" if all_messages else f" AND flags & {IS_EVENT}"
+    narrowed = "" if all_messages else f" AND flags & {IS_EVENT} <> 0"
     sql = (
         f"SELECT {COLUMNS} FROM event WHERE arrival > ? AND arrival <= ? AND account_id = ? AND at >= ? AND at < ?{narrowed}"
         " ORDER BY arrival LIMIT ?"

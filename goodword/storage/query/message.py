@@ -18,7 +18,7 @@ from goodword.core.message import Rejection, parse
 from goodword.core.money import write_money
 from goodword.core.times import Millis, write_time
 from goodword.storage.driver import Row
-from goodword.storage.query.place import places_of
+from goodword.storage.query.place import edge_of, places_of
 from goodword.storage.rows import split_body
 from goodword.storage.store import Store
 
@@ -78,13 +78,14 @@ def messages(
     bound = (newest if before is None else before) if after is None else after
     values: list[Any] = [account, bound]
     if within is not None:
+        edge = edge_of(store, account, bound, within, upwards=after is not None)
         where += " AND arrival >= ?" if after is None else " AND arrival <= ?"
-        values.append(bound - within if after is None else bound + within)
+        values.append(edge)
     found: list[LoggedMessage] = []
     if verdict in (None, "stored", "duplicate"):
         places: Iterator[int] = islice(places_of(store, account, bound, upwards=after is not None), LIMIT_MAX)
         if within is not None:
-            places = takewhile(lambda place: abs(place - bound) <= within, places)
+            places = takewhile(lambda place: place >= edge if after is None else place <= edge, places)
         is_any = verdict is None and type is None and name is None
         while len(found) < limit and (chunk := list(islice(places, min(BATCH, limit) if is_any else BATCH))):
             rows = rows_at(store, account, chunk)

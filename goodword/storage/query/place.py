@@ -1,6 +1,6 @@
-"""Where an account's messages stand in the log, which all accounts of an installation share in order of arrival.
+"""Where an account's messages stand in the log, which all accounts of an embedded database share in order of arrival.
 
-The log has no index by account. Beside a bound its rows are read themselves; an account that is quiet there, beside busy ones, is looked
+That log has no index by account. Beside a bound its rows are read themselves; an account that is quiet there, beside busy ones, is looked
 up in the table of people's messages, which is by account. So that no reading of a small account's log goes through everybody's.
 """
 
@@ -22,10 +22,12 @@ def places_of(store: Store, account: int, bound: int, *, upwards: bool = False) 
 
     Beyond where an account is quiet at most FAR_MAX come; what follows them is asked for with another bound.
     """
+    if store.nodes is not None:
+        yield from _own(store, account, bound, upwards)
+        return
     order = "ASC" if upwards else "DESC"
     near = f"SELECT arrival FROM event WHERE account_id = ? AND arrival > ? AND arrival < ? ORDER BY arrival {order}"
-    scope = "" if store.nodes is None else f" WHERE account_id = {account:d}"  # among nodes each account has a log of its own
-    last = next(iter(store.database.read(f"SELECT coalesce(max(arrival), 0) FROM event{scope}")))[0]
+    last = next(iter(store.database.read("SELECT coalesce(max(arrival), 0) FROM event")))[0]
     at, size = max(bound, 0) if upwards else min(bound, last + 1), WINDOW_MIN
     while at < last if upwards else at > 1:
         low, high = (at, at + size + 1) if upwards else (at - size - 1, at)
@@ -37,6 +39,27 @@ def places_of(store: Store, account: int, bound: int, *, upwards: bool = False) 
             yield from _far(store, account, at, upwards)
             return
         size = min(size * 4, WINDOW)
+
+
+def edge_of(store: Store, account: int, bound: int, within: int, *, upwards: bool = False) -> int:
+    """The last place that is within so many places of a bound."""
+    if store.nodes is None:
+        return bound + within if upwards else bound - within
+    beyond, order = (">", "ASC") if upwards else ("<", "DESC")  # an account's own log has gaps: its messages are counted
+    sql = f"SELECT arrival FROM event WHERE account_id = ? AND arrival {beyond} ? ORDER BY arrival {order} LIMIT 1 OFFSET ?"
+    found = store.database.read(sql, (account, bound, within - 1))
+    return int(found[0][0]) if found else 1 << 62 if upwards else 0
+
+
+def _own(store: Store, account: int, bound: int, upwards: bool) -> Iterator[int]:
+    """Among nodes each account has a log of its own, by which its rows are found; where a period begins it has a gap."""
+    beyond, order = (">", "ASC") if upwards else ("<", "DESC")
+    sql = f"SELECT arrival FROM event WHERE account_id = ? AND arrival {beyond} ? ORDER BY arrival {order} LIMIT ?"
+    size = WINDOW_MIN
+    while found := store.database.read(sql, (account, bound, size)):
+        for (arrival,) in found:
+            yield arrival
+        bound, size = found[-1][0], min(size * 4, WINDOW)
 
 
 def _far(store: Store, account: int, bound: int, upwards: bool) -> list[int]:

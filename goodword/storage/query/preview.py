@@ -87,7 +87,7 @@ def _newest(store: Store, account: int, count: int) -> list[Row]:
     """The rows of the newest events, newest first."""
     sql = (
         "SELECT e.arrival, e.hash, e.profile_id, e.type, e.name, e.received_at, e.flags, e.amount, e.currency, e.body, e.duplicate_of"
-        " FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value WHERE e.account_id = ? AND e.type = ? AND e.flags & ?"
+        " FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value WHERE e.account_id = ? AND e.type = ? AND e.flags & ? <> 0"
     )
     rows: list[Row] = []
     places = places_of(store, account, 1 << 62)

@@ -1,0 +1,225 @@
+"""The log on PostgreSQL by months: made ahead, filled in order, looked up across, dropped whole; an older store is brought along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from goodword.core import command as c
+from goodword.core.account import Settings
+from goodword.core.period import DAY_MS, month_of, start_of_month
+from goodword.engine import Engine
+from goodword.storage import dialect, schema
+from goodword.storage.fold import KEPT_MS
+from goodword.storage.partition import SPAN, Periods
+from goodword.storage.query.message import messages
+from goodword.storage.query.place import places_of
+from goodword.storage.query.preview import preview
+from goodword.storage.store import Store
+from goodword.storage.verify import verify
+from tests.running import problems, received
+from tests.stores import Pool
+
+LAST_RELEASE = {"schema": 8, "schema_nodes": 1}
+"""The migrations before there were periods."""
+
+
+class Clock:
+    """A clock that is set to months of the installation."""
+
+    def __init__(self, periods: Periods) -> None:
+        self._first = periods.first_month
+        self.now = 0
+        self.turn(0)
+
+    def turn(self, period: int, day: int = 15) -> int:
+        """Set it to a day of a period."""
+        self.now = start_of_month(self._first + period) + day * DAY_MS
+        return self.now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def made(store: Store, now: int) -> Periods:
+    """The periods, with the partitions that a worker would have made by then."""
+    assert store.nodes is not None
+    store.nodes.periods.make_ahead(now)
+    return store.nodes.periods
+
+
+def order(number: object, user: str = "u") -> dict[str, Any]:
+    properties = {"partner_conversion_id": f"o-{number}", "cart_value": "9.99"}
+    return {"type": "track", "event": "conversion", "userId": user, "messageId": f"m-{number}", "properties": properties}
+
+
+@pytest.fixture
+def store(postgres_pool: Pool, tmp_path: Path) -> Iterator[Store]:
+    """A database of its own: what a test drops is not there for the next."""
+    url = postgres_pool.postgres.database(f"months_{tmp_path.name}")
+    with Store(tmp_path / "data", url=url) as opened:
+        yield opened
+
+
+def partitions(store: Store) -> list[str]:
+    found = store.database.read(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r' AND c.relname LIKE '%_p%'"
+    )
+    return sorted(name for (name,) in found)
+
+
+def test_this_month_and_the_next_are_there_from_the_start(store: Store) -> None:
+    tables = ("event", "message", "person_event")
+    assert partitions(store) == [f"{table}_p{period}" for table in tables for period in (0, 1)]
+
+
+def test_a_month_has_its_places_and_its_partition_and_the_log_goes_on_across(store: Store) -> None:
+    """Law 2: what came in a month before, and is still remembered, is a repeat."""
+    assert store.nodes is not None
+    clock = Clock(store.nodes.periods)
+    engine = Engine(store, clock)
+    places = []
+    for period in range(4):
+        made(store, clock.turn(period))
+        outcomes = engine.execute([received(order(f"{period}-{turn}"), clock.now) for turn in range(3)])
+        assert [outcome.arrival for outcome in outcomes] == [period * SPAN + place for place in (1, 2, 3)]
+        again = engine.execute([received(order(f"{max(0, period - 1)}-{turn}"), clock.now) for turn in range(3)])
+        assert [(each.verdict, each.arrival // SPAN) for each in again] == [("duplicate", max(0, period - 1))] * 3
+        places += [outcome.arrival for outcome in outcomes]
+    for period in range(4):
+        assert store.database.read(f"SELECT count(*) FROM event_p{period}") == [(3,)]
+        assert store.database.read(f"SELECT count(*) FROM message_p{period}") == [(3,)]
+    assert list(places_of(store, 1, 1 << 62)) == places[::-1]
+    assert list(places_of(store, 1, places[4], upwards=True)) == places[5:]
+    assert [line.arrival for line in messages(store, 1, 5, verdict="stored")] == places[:-6:-1]
+    assert [line.arrival for line in messages(store, 1, 9, verdict="stored", within=4)] == places[:-5:-1]
+    assert [line.arrival for line in messages(store, 1, 9, after=places[1], verdict="stored", within=3)] == places[4:1:-1]
+    assert preview(store, 1, Settings(), 100).looked_at == len(places)
+    assert store.database.read("SELECT sum(count) FROM tally") == [(12,)]
+    assert (problems(store), verify(store)) == ([], [])
+
+
+def test_message_ids_are_dropped_whole_once_they_were_remembered_long_enough(store: Store) -> None:
+    """Dedup keys are not: an order that comes again after that is a repeat still."""
+    assert store.nodes is not None
+    clock = Clock(store.nodes.periods)
+    engine = Engine(store, clock)
+    engine.execute([received(order(1), clock.now), received({"type": "identify", "userId": "u", "messageId": "i"}, clock.now)])
+    periods = made(store, clock.turn(1, 20))
+    clock.now = periods.ended_at(0) + KEPT_MS
+    assert periods.forgotten(clock.now) == []
+    assert periods.forgotten(clock.now + 1) == [0]
+    periods = made(store, clock.turn(2, 20))
+    periods.forget_messages(clock.now)
+    assert "message_p0" not in partitions(store)
+    assert "event_p0" in partitions(store)
+    repeated = engine.execute([received(order(1), clock.now), received({"type": "identify", "userId": "u", "messageId": "i"}, clock.now)])
+    assert [(each.verdict, each.arrival) for each in repeated] == [("duplicate", 1), ("stored", 2 * SPAN + 2)]
+    assert store.database.read("SELECT sum(count), sum(duplicates), sum(amount) FROM tally WHERE name = 'conversion'") == [(1, 1, 999)]
+    assert verify(store) == []
+
+
+def test_where_nobody_made_a_partition_the_last_one_serves_on(store: Store) -> None:
+    assert store.nodes is not None
+    clock = Clock(store.nodes.periods)
+    engine = Engine(store, clock)
+    clock.turn(7)
+    assert engine.execute([received(order(1), clock.now)])[0].arrival == SPAN + 1
+    made(store, clock.now)
+    assert engine.execute([received(order(2), clock.now)])[0].arrival == 7 * SPAN + 1
+    clock.turn(3)  # a clock that is set back, or that of another node
+    assert engine.execute([received(order(3), clock.now)])[0].arrival == 7 * SPAN + 2
+    assert (problems(store), verify(store)) == ([], [])
+
+
+def test_nodes_that_make_partitions_at_once_make_each_once(store: Store, tmp_path: Path) -> None:
+    assert store.nodes is not None
+    now = Clock(store.nodes.periods).turn(5)
+    with ExitStack() as opened:
+        nodes = [store]
+        for number in range(3):
+            folder = tmp_path / f"node{number}"
+            folder.mkdir(mode=0o700)
+            (folder / "keys.master").write_bytes((tmp_path / "data" / "keys.master").read_bytes())
+            (folder / "keys.master").chmod(0o600)
+            nodes.append(opened.enter_context(Store(folder, url=store.database.url)))  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda node: made(node, now), nodes))
+        engines = [Engine(node, lambda: now) for node in nodes]
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda engine: engine.execute([received(order(1), now)])[0], engines))
+    assert {answer.arrival for answer in answers} == {5 * SPAN + 1}
+    assert [name for name in partitions(store) if name.startswith("event")] == [f"event_p{period}" for period in (0, 1, 5, 6)]
+
+
+def test_a_store_of_the_last_release_is_brought_along(postgres_pool: Pool, store: Store, tmp_path: Path) -> None:
+    """Its schema is made by the migrations there were then, and nodes of that release write on meanwhile."""
+    assert store.nodes is not None
+    clock = Clock(store.nodes.periods)
+    said = [received(order(number, f"u{number % 7}"), clock.now) for number in range(40)]
+    Engine(store, clock).execute(said)
+    old = postgres_pool.postgres.database(f"old_{tmp_path.name}")
+    with psycopg.connect(store.database.url) as source, psycopg.connect(old) as target:  # type: ignore[attr-defined]
+        _make_as_before(target)
+        for (table,) in target.execute("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"):
+            where = " WHERE name NOT IN ('schema', 'schema_nodes', 'first_month')" if table == "meta" else ""
+            with (
+                source.cursor().copy(f"COPY (SELECT * FROM {table}{where}) TO STDOUT") as rows,
+                target.cursor().copy(f"COPY {table} FROM STDIN") as copied,
+            ):
+                for row in rows:
+                    copied.write(row)
+        assert target.execute("SELECT count(*) FROM event").fetchone() == (40,)
+    with Store(tmp_path / "data", url=old, keys_url=store.database.url) as new:  # type: ignore[attr-defined]
+        assert len(partitions(new)) == 6
+        engine = Engine(new, clock)
+        assert [each.verdict for each in engine.execute(said)] == ["duplicate"] * 40
+        with psycopg.connect(old) as before:  # what a node of the last release says
+            held = "UPDATE place SET arrival = arrival + 1 WHERE account_id = 1 RETURNING arrival"
+            place = before.execute(held).fetchone()
+            assert place is not None
+            before.execute("INSERT INTO message SELECT 1, '\\x00112233445566778899aabbccddeeff', %s", place)
+            before.execute(
+                "INSERT INTO event SELECT %s, account_id, '\\x00112233445566778899aabbccddeeff', profile_id, 1, '', at, received_at, 0,"
+                " NULL, NULL, NULL, '' FROM event WHERE account_id = 1 AND arrival = 1",
+                place,
+            )
+            before.execute("INSERT INTO person_event SELECT account_id, profile_id, %s FROM event WHERE arrival = 1", place)
+            before.execute("INSERT INTO tally SELECT account_id, day, 1, '', '', 1, 0, 0 FROM tally LIMIT 1")
+        made(new, clock.turn(1))
+        later = engine.execute([received(order(50), clock.now)])
+        assert later[0].arrival == SPAN + 1
+        assert (problems(new), verify(new)) == ([], [])
+        assert new.database.read("SELECT count(*) FROM event_p0") == [(41,)]
+
+
+def _make_as_before(target: psycopg.Connection[Any]) -> None:
+    packages = {"schema": "goodword.storage.migrations", "schema_nodes": "goodword.storage.migrations.nodes"}
+    for record, last in LAST_RELEASE.items():
+        for number, sql in schema.migrations(packages[record])[:last]:
+            for statement in dialect.schema(sql, moves_data=record != "schema" or number > 6):
+                target.execute(statement)
+        target.execute("INSERT INTO meta VALUES (%s, %s)", (record, str(last)))
+
+
+def test_an_account_of_one_node_waits_for_its_turn_over_a_change_of_months(store: Store) -> None:
+    """Places grow, whichever clock is ahead."""
+    assert store.nodes is not None
+    clock = Clock(store.nodes.periods)
+    engine = Engine(store, clock)
+    arrivals = []
+    for number, period in enumerate((0, 1, 0, 1, 1, 0)):
+        clock.turn(period)
+        arrivals.append(engine.execute([received(order(number), clock.now)])[0].arrival)
+        engine.execute([c.CreateProfile(1, f"{number}@x.com")])
+    assert all(earlier < later for earlier, later in pairwise(arrivals))
+    assert [arrival // SPAN for arrival in arrivals] == [0, 1, 1, 1, 1, 1]
+    assert month_of(clock.now) == store.nodes.periods.first_month
+    assert verify(store) == []
