@@ -146,6 +146,15 @@ class Postgres:
                     raise RuntimeError((self.folder / "server.log").read_text()) from None
                 time.sleep(0.05)
 
+    def copied(self, folder: Path, *, follows: bool = True) -> Path:
+        """A folder for another server, made by pg_basebackup: of a standby that follows this one, or of its own."""
+        made = Path(tempfile.mkdtemp(prefix="gwpg-", dir=folder if os.geteuid() else None))
+        if os.geteuid() == 0:
+            os.chown(made, self._as["user"], self._as["group"])
+        more = ("-R",) if follows else ()
+        self.run("pg_basebackup", "-D", str(made / "data"), "-h", str(self.folder), "-p", str(self.port), "-U", USER, "-c", "fast", *more)
+        return made
+
     @property
     def pid(self) -> int:
         """The postmaster."""

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,6 +52,23 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tombstone (
   suppressed bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS {SCHEMA}.rewriting (part bigint PRIMARY KEY);
 """
+
+_LOG = """
+SELECT current_setting('wal_recycle')::bool,
+  pg_size_bytes(current_setting('wal_keep_size')) > 0,
+  current_setting('archive_mode') <> 'off',
+  EXISTS (SELECT FROM pg_replication_slots WHERE NOT active),
+  NOT has_function_privilege('pg_switch_wal()', 'EXECUTE'),
+  NOT pg_has_role('pg_checkpoint', 'USAGE')
+"""
+_LINGERING = (
+    "wal_recycle is on: segments of the log are used again with old bytes in them",
+    "wal_keep_size keeps old segments of the log",
+    "archive_mode keeps the log: delete archived segments within the time that deletions are promised in",
+    "a replication slot that nobody reads keeps the log",
+    "this role may not end a segment: GRANT EXECUTE ON FUNCTION pg_switch_wal() TO it",
+    "this role may not ask for a checkpoint: GRANT pg_checkpoint TO it",
+)
 
 
 class KeyTable:
@@ -280,11 +297,18 @@ class KeyTable:
 
     @staticmethod
     def _checkpoint(connection: Connection) -> None:
-        """The file that was replaced is removed at the next checkpoint: now, where the role may ask for one, else within its interval."""
-        try:
-            connection.execute("CHECKPOINT", prepare=False)
-        except psycopg.errors.InsufficientPrivilege:
-            return
+        """End the segment of the log that has the keys' bytes, and have it removed, with the file that was replaced: now, where the role
+        may ask for that, else when PostgreSQL comes to it (`lingering`)."""
+        for statement in ("SELECT pg_switch_wal()", "CHECKPOINT"):
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement, prepare=False)
+
+    def lingering(self) -> list[str]:
+        """Why destroyed keys, wrapped by the master key, may stay in the log of this server beyond a minute; a sentence each."""
+        with self._asking() as connection:
+            found = connection.execute(_LOG, prepare=False).fetchone()
+        assert found is not None
+        return [why for is_so, why in zip(found, _LINGERING, strict=True) if is_so]
 
     def backup(self, dest: Path) -> None:  # noqa: ARG002
         """Errors: KeyStoreError: copies of a database are PostgreSQL's to make."""

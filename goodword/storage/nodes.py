@@ -42,6 +42,7 @@ class Nodes:
 
     def __init__(self, database: Database, keys: KeyTable) -> None:
         self.database = database
+        self.keys = keys
         self._waits = (database.waits, keys.waits)
         self._pulses = {"the database": database.watched()}
         if keys.url != database.url:

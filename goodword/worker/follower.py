@@ -6,6 +6,7 @@ Only where nodes share a database. A failure is tried again: queries and message
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -30,6 +31,9 @@ async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries) -
     if nodes is None:
         return
     nodes.watch()
+    with suppress(*STORE_ERRORS):
+        for why in await engine.alone(nodes.keys.lingering):
+            log.warning("destroyed_keys_linger", why=why)
     loop = asyncio.get_running_loop()
     leased_at = caught_up_at = rewritten_at = -REWRITE_EVERY_S
     while True:

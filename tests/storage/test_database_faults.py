@@ -227,18 +227,7 @@ def test_a_standby_is_no_place_to_write(postgres: Postgres, tmp_path: Path) -> N
     """A real one, which replays what the primary writes."""
     name = made(postgres)
     Store(tmp_path / "a", url=postgres.url(name)).close()
-    folder = tmp_path / "standby"
-    folder.mkdir()
-    for parent in (folder, *folder.parents):
-        if parent == Path("/tmp"):
-            break
-        os.chmod(parent, 0o755)
-    if os.geteuid() == 0:
-        shutil.chown(folder, "nobody")
-    postgres.run(
-        "pg_basebackup", "-D", str(folder / "data"), "-h", str(postgres.folder), "-p", str(postgres.port), "-U", USER, "-R", "-c", "fast"
-    )
-    with Postgres(folder=folder, listens=True) as standby:
+    with Postgres(folder=postgres.copied(tmp_path), listens=True) as standby:
         assert "read-only" in refused(tmp_path / "b", standby.url(name))
         both = f"postgresql://{USER}@127.0.0.1:{standby.port},127.0.0.1:{postgres.port}/{name}"
         with running(tmp_path / "a", both, postgres.url(name)) as node:
