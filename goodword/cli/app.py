@@ -36,6 +36,7 @@ COMMANDS = {
     "backup": "backup:backup",
     "restore": "backup:restore",
     "verify": "verify:verify",
+    "migrate-store": "move:migrate_store",
     "bench": "bench:bench",
 }
 """Where each command is: the module of this package, and the command or group in it."""

@@ -22,12 +22,15 @@ from goodword.engine import Engine, Overloaded, Unavailable
 from goodword.opening import open_store
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.lock import Busy
+from goodword.storage.moved import Moved, Moving
 from goodword.storage.schema import NewerSchema, NotGoodword
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Missing, OldKeyStore, Store
 
 SETTINGS_REFUSED = (GeoipUnreadable, BadNetwork)
-FAILURES = (KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, OldKeyStore, Overloaded, Unavailable, *SETTINGS_REFUSED)
+FAILURES = (
+    KeyStoreError, NewerSchema, NotGoodword, Busy, Missing, Moved, Moving, OldKeyStore, Overloaded, Unavailable, *SETTINGS_REFUSED,
+)  # fmt: skip
 OVERLOADED_PAUSE_S = 0.2
 OVERLOADED_TRIES = 150
 

@@ -40,7 +40,7 @@ CACHE_S = 5.0
 BATCH = 10_000
 _OPENING = 0x676F6F64  # the advisory lock of whoever makes the tables, or rewrites a partition
 
-_TABLES = f"""
+TABLES = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 CREATE TABLE IF NOT EXISTS {SCHEMA}.store (
   number bigint PRIMARY KEY, format bigint NOT NULL, id bytea NOT NULL, pepper bytea NOT NULL, allocated bigint NOT NULL,
@@ -69,6 +69,12 @@ _LINGERING = (
     "this role may not end a segment: GRANT EXECUTE ON FUNCTION pg_switch_wal() TO it",
     "this role may not ask for a checkpoint: GRANT pg_checkpoint TO it",
 )
+
+
+def partition(part: int) -> str:
+    """The statement that makes a partition of `slot`, by its place."""
+    first = part * KEYS_A_PARTITION + 1
+    return f"CREATE TABLE IF NOT EXISTS slot_{part} PARTITION OF slot FOR VALUES FROM ({first}) TO ({first + KEYS_A_PARTITION})"
 
 
 class KeyTable:
@@ -126,7 +132,7 @@ class KeyTable:
             connection.execute("SELECT pg_advisory_xact_lock($1)", (_OPENING,))
             found = connection.execute("SELECT to_regclass($1)", (f"{SCHEMA}.store",)).fetchone()
             if found is None or found[0] is None:
-                connection.execute(_TABLES, prepare=False)
+                connection.execute(TABLES, prepare=False)
             row = connection.execute("SELECT format, id, pepper, tombstones FROM store", binary=True).fetchone()
             if row is None:
                 master = master or _master_file(folder, create=True)
@@ -162,10 +168,8 @@ class KeyTable:
             numbers = range(last - self._chunk + 1, last + 1)
             keys = [os.urandom(KEY_BYTES) for _ in numbers]
             for part in range((numbers[0] - 1) // KEYS_A_PARTITION, (last - 1) // KEYS_A_PARTITION + 1):
-                first = part * KEYS_A_PARTITION + 1
-                if first >= numbers[0]:
-                    bounds = f"FROM ({first}) TO ({first + KEYS_A_PARTITION})"
-                    connection.execute(f"CREATE TABLE IF NOT EXISTS slot_{part} PARTITION OF slot FOR VALUES {bounds}", prepare=False)
+                if part * KEYS_A_PARTITION + 1 >= numbers[0]:
+                    connection.execute(partition(part), prepare=False)
             wrapped = Blobs([self._wrap.wrap(number, key) for number, key in zip(numbers, keys, strict=True)])
             connection.execute(
                 "INSERT INTO slot (number, wrapped) SELECT u.n, u.w FROM unnest($1::bigint[], $2::bytea[]) AS u(n, w)",

@@ -191,7 +191,12 @@ class Nodes:
 
     def alone(self) -> None:
         """In a transaction: wait until no other node changes the schema, or repeats deletions."""
-        list(self.database.load("SELECT pg_advisory_xact_lock(?)", (_SEPARATION,)))
+        alone(self.database)
+
+
+def alone(database: Database) -> None:
+    """In a transaction: wait until no node changes the schema, or repeats deletions."""
+    list(database.load("SELECT pg_advisory_xact_lock(?)", (_SEPARATION,)))
 
 
 def first_places(database: Database, accounts: Iterable[int]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from goodword.storage import dialect, partition
 from goodword.storage.driver import Database as AnyDatabase
-from goodword.storage.nodes import Nodes, first_places
+from goodword.storage.nodes import alone, first_places
+from goodword.storage.partition import Periods
 from goodword.storage.postgres import Database
 from goodword.storage.schema import NewerSchema, NotGoodword, migrations
 
 DEFAULT_ACCOUNT = 1
 EMBEDDED_ONLY = 6
 """Up to here migrations moved data on embedded databases alone: on PostgreSQL their tables were made empty."""
+MOVING = "moving"
+"""The row of `meta` that a database has while an installation is moved into it (`move_target.py`)."""
 _RECORDS = {"schema": "goodword.storage.migrations", "schema_nodes": "goodword.storage.migrations.nodes"}
 
 
@@ -31,11 +34,16 @@ def check(database: Database) -> None:
             raise NewerSchema
 
 
-def migrate(database: Database, nodes: Nodes) -> None:
+def is_moving(database: Database) -> bool:
+    """Whether an installation is on its way here, and not all of it has come."""
+    return bool(database.tables) and bool(list(database.load("SELECT 1 FROM meta WHERE name = ?", (MOVING,))))
+
+
+def migrate(database: Database, periods: Periods) -> None:
     """Bring the schema up to this program's; nodes that start together wait for the first. Errors: NewerSchema, NotGoodword."""
     database.script(["BEGIN"])  # not `begin`: psycopg forgets prepared statements after DDL, which pipelines do not bear
     try:
-        nodes.alone()
+        alone(database)
         database.describe()
         check(database)
         for record, package in _RECORDS.items():
@@ -52,7 +60,7 @@ def migrate(database: Database, nodes: Nodes) -> None:
     except BaseException:
         database.rollback()
         raise
-    nodes.periods.open()
+    periods.open()
 
 
 def _record(database: AnyDatabase, record: str, number: int) -> None:

@@ -22,7 +22,7 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Place
 from goodword.core.quality import Reference
 from goodword.core.reward import Supplier
-from goodword.storage import dictionary, fold, schema, tombstone
+from goodword.storage import dictionary, fold, moved, schema, tombstone
 from goodword.storage.driver import Database, Keys, Row
 from goodword.storage.keys import KeyStore, KeyStoreMissing
 from goodword.storage.load import load
@@ -54,7 +54,7 @@ class Store:
     """Data as one process sees it. A readonly store reads beside a running server.
 
     With `url` the data is in PostgreSQL, the key store in the database of `keys_url` (the same, if that is None), and other
-    processes write beside this one (`nodes`); the folder holds what is this node's own."""
+    processes write beside this one (`nodes`); the folder holds what is this node's own. Who `leaves` opens a folder that was moved."""
 
     database: Database
     keys: Keys
@@ -70,6 +70,7 @@ class Store:
         disposable_domains: frozenset[str] = frozenset(),
         url: str | None = None,
         keys_url: str | None = None,
+        leaves: bool = False,
     ) -> None:
         self.directory = directory
         self.disposable_domains = disposable_domains
@@ -77,6 +78,8 @@ class Store:
         self._lock = -1
         with ExitStack() as opened:  # lets go of everything again if a later step fails
             if url is None:
+                if not readonly and not leaves:
+                    moved.check(directory)
                 self._open_files(opened, master, keys_in or directory)
             else:
                 self._connect(opened, url, keys_url or url, master, keys_in or directory)
@@ -117,12 +120,14 @@ class Store:
         database = Database(url, readonly=self.readonly)
         opened.callback(database.close)
         schema_nodes.check(database)
+        if schema_nodes.is_moving(database):
+            raise moved.Moving
         keys = self.keys = KeyTable.open(keys_url, master=master, folder=folder)
         opened.callback(keys.close)
         self.database, self.nodes = database, Nodes(database, keys)
         if not self.readonly:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            schema_nodes.migrate(database, self.nodes)
+            schema_nodes.migrate(database, self.nodes.periods)
 
     def _prepare(self) -> None:
         self.sealer = Sealer(self.keys)
