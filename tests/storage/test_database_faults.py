@@ -23,8 +23,7 @@ import pytest
 
 from goodword.core.account import Scope
 from goodword.storage import schema_nodes
-from goodword.storage.keytable import KeyTable
-from goodword.storage.nodes import Nodes
+from goodword.storage.partition import Periods
 from goodword.storage.postgres import Database
 from goodword.storage.schema import migrations
 from goodword.storage.store import Store
@@ -213,11 +212,9 @@ def test_an_older_schema_is_brought_up_to_date(postgres: Postgres, tmp_path: Pat
     with monkeypatch.context() as older:
         older.setattr(schema_nodes, "migrations", lambda package: migrations(package)[: -1 if package.endswith("migrations") else None])
         database = Database(postgres.url(name))
-        keys = KeyTable.open(postgres.url(name), master=bytes(32), folder=tmp_path)
-        schema_nodes.migrate(database, Nodes(database, keys))
+        schema_nodes.migrate(database, Periods(database))
         before = schema_nodes.version(database, "schema")
         database.close()
-        keys.close()
     with Store(tmp_path / "a", url=postgres.url(name), master=bytes(32)) as store:
         assert store.kept("schema") == str(before + 1)
         assert verify(store) == []
