@@ -91,6 +91,9 @@ def matched_back(profile: Profile, facts: Facts) -> list[Touch]:
 def with_touches(journey: Journey, touches: Iterable[Touch]) -> Journey:
     """The journey with more touches; of one seen twice the earlier knowledge counts. A click that an event names is a touch beside the
     visit itself, as what is said on an event goes first. The first and the latest are kept."""
+    touches = list(touches)
+    if not touches:
+        return journey
     kept = {(touch.reason, touch.ref, touch.step): touch for touch in journey.touches}
     changed = False
     for touch in touches:

@@ -158,14 +158,14 @@ def _hear(
 ) -> list[Record]:
     """What a message comes to beyond itself: referrals judged, endpoints told."""
     merged = {record.source: record.target for record in records if type(record) is Merged}
-    known = facts.merged
-    facts.merged = {**known, **merged} if merged else known
-    profile = next((record for record in reversed(records) if type(record) is Profile and record.id == profile_id), None)
-    profile = profile or facts.profiles.get(profile_id)
+    if merged:
+        facts.merged = {**facts.merged, **merged}
+    changed = [record for record in records if type(record) is Profile]
+    profile = next((record for record in reversed(changed) if record.id == profile_id), None) or facts.profiles.get(profile_id)
     if profile is None:
         return []
     more: list[Record] = []
-    left = next((record for record in records if type(record) is Profile and _lost_device_to(record, profile_id)), None)
+    left = next((record for record in changed if _lost_device_to(record, profile_id)), None)
     listens = facts.referrals.programs.listened and (left is not None or brings_email(understood, facts))
     if understood.signals is not None or merged or listens:
         more = hear(understood, profile, duplicate_of, facts, now, fresh, left)

@@ -12,7 +12,6 @@ from goodword.core.campaign import Campaign, Version
 from goodword.core.console import AuditEntry, Session, SignInLink, User
 from goodword.core.delivery import Announcement, Attempt, Endpoint, Health
 from goodword.core.event import Event
-from goodword.core.period import Period
 from goodword.core.profile import IdentityKey, Profile, ProfileId
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
 from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earning, Given, Posting, Reward, SupplierSaved, Transition
@@ -135,12 +134,10 @@ class EndpointSaved(Struct, frozen=True):
     is_deleted: bool = False
 
 
-class Counted(Struct, frozen=True):
-    """So many more (or fewer) people are counted in a role in a period, which begins at the day `start`."""
+class Counted(Struct, frozen=True, gc=False):
+    """One person more (or less) is counted for these days, each with what the person was on it (`presence`)."""
 
-    role: str
-    period: Period
-    start: int
+    days: tuple[tuple[int, int], ...]
     count: int
 
 

@@ -153,7 +153,8 @@ class Moving:
     def wait_for_supplier(self) -> None:
         """A custom reward is the brand's to fulfil from now on: what was held back until now is announced."""
         self.reward = replace(self.reward, waiting="supplier", due_at=None, updated_at=self.now)
-        self._announce("reward.earned", f"{self.reward.id}-open", "")
+        if self.facts.referrals.endpoints:
+            self._announce("reward.earned", f"{self.reward.id}-open", "")
 
     def _hand_out(self, supplier: Supplier) -> None:
         known = self.facts.referrals
@@ -232,6 +233,8 @@ class Moving:
         if self.profile is None:
             detail = {}
         self._lay(Transition(reward.id, reward.profile_id, seq, self.now, before, after, is_success, said, by, cause, detail))  # type: ignore[arg-type]
+        if not self.facts.referrals.endpoints:
+            return
         if not is_success:
             if after == "FULFILLED":
                 self._announce("reward.fulfillment_failed", f"{reward.id}-{seq}", message)
@@ -240,8 +243,6 @@ class Moving:
 
     def _announce(self, event_type: str, number: str, message: str, detail: dict[str, Any] | None = None) -> None:
         """Fields of domain 7.1. A custom reward is announced as earned when it is the brand's to fulfil, not while it waits."""
-        if not self.facts.referrals.endpoints:
-            return
         reward, supplier, profile = self.reward, self.supplier, self.profile
         event_id = f"reward-{number}"
         data: dict[str, Any] = {"reward_name": reward.name, "program": reward.program, "rewardee_role": reward.role}
@@ -276,9 +277,9 @@ class Moving:
 
     def _watch(self, supplier: Supplier) -> None:
         """Count what a supplier with limits gives in an hour and a day, UTC, and say so once when it is more than it should be."""
-        limits = (("hour", supplier.limit_per_hour), ("day", supplier.limit_per_day))
-        if all(limit is None for _, limit in limits):
+        if supplier.limit_per_hour is None and supplier.limit_per_day is None:
             return
+        limits = (("hour", supplier.limit_per_hour), ("day", supplier.limit_per_day))
         hour = self.now // HOUR_MS
         self._lay(Given(supplier.id, hour, 1))
         hours = self.facts.referrals.given[supplier.id]

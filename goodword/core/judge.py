@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int = 0) -> list[Record]:
     """Judge a journey, and the rows that make everything agree with the verdicts. `place`: the first of the command's ids to use."""
     docket = Docket(with_touches(journey, matched_back(friend, facts)), friend, facts, now, fresh, place)
-    for step in sorted(docket.journey.steps, key=lambda step: step.turn):
+    for step in docket.steps:
         judge_step(docket, step)
     _relate(docket)
     _hand_over(docket)
@@ -139,7 +139,7 @@ def _credit(docket: Docket) -> None:
 def _keep_judgements(docket: Docket) -> None:
     """One row a step and campaign, written when it changed; and what was settled, in the journey."""
     seen = set()
-    first = _first_outcome(docket)
+    first = docket.outcomes[0].arrival if docket.outcomes else None  # the first the person ever had, referred or not
     for verdict in docket.verdicts:
         touch, step = verdict.touch, verdict.step
         judgement = Judgement(
@@ -173,14 +173,6 @@ def _keep_judgements(docket: Docket) -> None:
         docket.standings[key] = replace(verdict.standing, digest=digest, is_good=verdict.counts)
     for key in docket.standings.keys() - seen:
         _forget(docket, key)
-
-
-def _first_outcome(docket: Docket) -> int | None:
-    """The place in the log of the first outcome the person ever had, referred or not."""
-    outcomes = docket.known.programs.outcomes
-    found = (step for step in docket.journey.steps if step.name.casefold() in outcomes)
-    first = min(found, key=lambda step: step.turn, default=None)
-    return first.arrival if first is not None else None
 
 
 def _forget(docket: Docket, key: str) -> None:

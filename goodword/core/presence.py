@@ -7,8 +7,7 @@ and stay when a person is deleted.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -32,21 +31,22 @@ Days = tuple[tuple[int, int], ...]
 
 def days_of(docket: Docket) -> Days:
     """On which days the person of a judged journey is what. A day as a customer stays: what happened has happened."""
-    outcomes = docket.known.programs.outcomes
-    steps = [step for step in docket.journey.steps if step.name.casefold() in outcomes]
-    days: Counter[int] = Counter()
-    for number in {docket.friend.id, *docket.friend.sources}:
+    days: dict[int, int] = {}
+    for number in (docket.friend.id, *docket.friend.sources):
         part = docket.known.journeys.get(number)
         for day, bits in part.counted if part is not None else ():
-            days[day] |= bits & CUSTOMER
-    credited = {verdict.step.arrival for verdict in docket.verdicts if verdict.touch is not None}
-    good = {verdict.step.arrival for verdict in docket.verdicts if verdict.touch is not None and verdict.counts}
-    for step in steps:
+            days[day] = days.get(day, 0) | bits & CUSTOMER
+    referred: dict[int, int] = {}
+    for verdict in docket.verdicts:
+        if verdict.touch is not None:
+            arrival = verdict.step.arrival
+            referred[arrival] = referred.get(arrival, 0) | REFERRED | (REFERRED_HIGH if verdict.counts else 0)
+    outcomes = docket.outcomes
+    for step in outcomes:
         day = day_of(step.at)
-        days[day] |= CUSTOMER | (REFERRED if step.arrival in credited else 0) | (REFERRED_HIGH if step.arrival in good else 0)
-    if steps:
-        first = min(steps, key=lambda step: step.turn)
-        days[day_of(first.at)] |= NEW | (NEW_REFERRED if first.arrival in credited else 0)
+        days[day] = days.get(day, 0) | CUSTOMER | referred.get(step.arrival, 0)
+    if outcomes:
+        days[day_of(outcomes[0].at)] |= NEW | (NEW_REFERRED if outcomes[0].arrival in referred else 0)
     return tuple(sorted(days.items()))
 
 
@@ -65,12 +65,20 @@ def count_people(docket: Docket) -> None:
     docket.records.extend(changes(before, days))
 
 
-def changes(before: Iterable[Days], after: Days) -> list[Counted]:
-    """By how much the counts of people change, when journeys that were counted so are one that counts so."""
-    counts = Counter(periods_of(after))
-    for days in before:
-        counts.subtract(periods_of(days))
-    return [Counted(role, period, start, count) for (role, period, start), count in sorted(counts.items()) if count]
+def changes(before: list[Days], after: Days) -> list[Counted]:
+    """How the counts of people change, when journeys that were counted so are one that counts so."""
+    if before == ([after] if after else []):
+        return []
+    return [*(Counted(days, -1) for days in before), Counted(after, 1)]
+
+
+def sums(counted: Mapping[Days, int]) -> dict[tuple[str, Period, int], int]:
+    """By role, period and its first day: what so many people with these days add to the counts."""
+    found: dict[tuple[str, Period, int], int] = {}
+    for days, count in counted.items():
+        for place in periods_of(days):
+            found[place] = found.get(place, 0) + count
+    return {place: count for place, count in found.items() if count}
 
 
 def periods_of(days: Days) -> set[tuple[str, Period, int]]:

@@ -87,16 +87,21 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     @property
     def emails(self) -> tuple[str, ...]:
         """Every address that finds it."""
-        return tuple(key[1:] for key in self.keys if key[0] == "e")
+        return tuple([key[1:] for key in self.keys if key[0] == "e"])
 
     @property
     def email(self) -> str | None:
         """The address to show: the latest said, if it is one of its own keys, else its first."""
         said = self.parameters.get("email")
-        emails = self.emails
-        if said is not None and said.value in emails:
+        if said is not None and f"e{said.value}" in self.keys:
             return str(said.value)
-        return emails[0] if emails else None
+        return next((key[1:] for key in self.keys if key[0] == "e"), None)
+
+    @property
+    def devices(self) -> list[str]:
+        """The keys of its devices, and of those that moved on to somebody else."""
+        held = [str(key) for key in self.keys if key[0] == "a"]
+        return held + [change.key for change in self.changes if change.kind == "device_moved"]
 
     @property
     def is_known(self) -> bool:

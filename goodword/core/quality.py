@@ -318,4 +318,4 @@ PERSONAL = frozenset(
 
 def judge_quality(quality: Quality, case: Case, reference: Reference) -> tuple[Passed, ...]:
     """Every rule's verdict on one case, in a fixed order."""
-    return tuple(said for rule in RULES if (said := rule(quality, case, reference)) is not None)
+    return tuple([said for rule in RULES if (said := rule(quality, case, reference)) is not None])

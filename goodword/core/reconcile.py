@@ -9,7 +9,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from goodword.core.campaign import DAY_MS
-from goodword.core.decision import Record
 from goodword.core.fulfilment import advance, withdraw
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Journey
@@ -24,8 +23,7 @@ PLACES_PER_REWARD = 6
 
 def reconcile(docket: Docket) -> None:
     """Rewards for what the person did: earn what is missing, withdraw what should not be."""
-    numbers = set(docket.numbers(docket.friend.id)) | {docket.friend.id, *docket.friend.sources}
-    held = [each for number in numbers for each in docket.known.earned_by.get(number, {}).values()]
+    held = [each for number in docket.numbers(docket.friend.id) for each in docket.known.earned_by.get(number, {}).values()]
     mine = [each for each in held if not each.nth and each.cause]
     mine.sort(key=lambda reward: reward.id)
     kept: set[int] = set()
@@ -138,13 +136,12 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
     if existing is not None:
         return tuple(each for each in results if each.rule not in STICKY)
     prefix = f"reward:{terms.name}:"
-    settled = {each.rule: each for each in verdict.standing.limits}
-    results = tuple(replace(settled[prefix + each.rule], rule=each.rule) if prefix + each.rule in settled else each for each in results)
-    failed = [replace(each, rule=prefix + each.rule) for each in results if each.result == "FAIL" and each.rule in STICKY]
-    fresh = tuple(each for each in failed if each.rule not in settled)
+    limits = verdict.standing.limits
+    settled = {rule: replace(each, rule=rule) for each in limits if (rule := each.rule.removeprefix(prefix)) != each.rule}
+    fresh = [each for each in results if each.result == "FAIL" and each.rule in STICKY and each.rule not in settled]
     if fresh:
-        verdict.standing = replace(verdict.standing, limits=(*verdict.standing.limits, *fresh))
-    return results
+        verdict.standing = replace(verdict.standing, limits=(*limits, *(replace(each, rule=prefix + each.rule) for each in fresh)))
+    return tuple([settled.get(each.rule, each) for each in results]) if settled else results
 
 
 def _is_same(docket: Docket, reward: Reward, terms: RewardTerms, verdict: Verdict) -> bool:
@@ -198,17 +195,11 @@ def _earn(
         waiting="pending" if due_at > docket.now else "",
         due_at=due_at if due_at > docket.now else None,
         expires_at=docket.now + days * DAY_MS if days else None,
-        rules=(*(each for each in verdict.rules if each.result == "WAIT"), *rules),
+        rules=(*verdict.waits, *rules),
     )
-    _take(docket, advance(reward, docket.facts, docket.now, docket.fresh, docket.place + 1, is_new=True))
+    docket.add(*advance(reward, docket.facts, docket.now, docket.fresh, docket.place + 1, is_new=True))
     docket.place += PLACES_PER_REWARD
     return reward
-
-
-def _take(docket: Docket, records: list[Record]) -> None:
-    """Rows of a reward's move, known to what follows. Coupons, earnings and rewards were laid over by whoever made them or are now."""
-    for record in records:
-        docket.add(record)
 
 
 def _due(terms: RewardTerms, verdict: Verdict) -> Millis:
@@ -236,7 +227,7 @@ def _bring_up_to_date(docket: Docket, reward: Reward, terms: RewardTerms, verdic
     if waits:
         docket.add(changed)
         return
-    _take(docket, advance(changed, docket.facts, docket.now, docket.fresh, docket.place, is_new=False))
+    docket.add(*advance(changed, docket.facts, docket.now, docket.fresh, docket.place, is_new=False))
     docket.place += PLACES_PER_REWARD
 
 
@@ -245,7 +236,7 @@ def _withdraw(docket: Docket, reward: Reward, why: str) -> bool:
     if docket.place >= PLACES_MAX:
         return False
     records = withdraw(reward, docket.facts, docket.now, docket.fresh, docket.place, why)
-    _take(docket, records)
+    docket.add(*records)
     docket.place += PLACES_PER_REWARD
     return bool(records)
 

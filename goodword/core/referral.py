@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from goodword.core.mailbox import emails_of, normalize
 from goodword.core.origin import origin_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.reward import Passed
@@ -291,12 +292,23 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     """On which days the person is counted as what (`presence`)."""
 
 
-class Party(Struct, frozen=True):
-    """One side of a referral as the rules see it. `barred_at` is when an earlier holder of one of its keys was deleted (0: never)."""
+class Party:
+    """One side of a referral as the rules see it. `barred_at` is when an earlier holder of one of its keys was deleted (0: never).
 
-    profile: Profile
-    sightings: tuple[tuple[Millis, Evidence], ...] = ()
-    barred_at: Millis = 0
+    `emails` are all addresses of the person, `mailboxes` what they reach; `devices` those they have, and those that moved on to somebody
+    else. What several rules look at is found once here.
+    """
+
+    __slots__ = ("barred_at", "devices", "email", "emails", "mailboxes", "profile", "sightings")
+
+    def __init__(self, profile: Profile, sightings: tuple[tuple[Millis, Evidence], ...] = (), barred_at: Millis = 0) -> None:
+        self.profile = profile
+        self.sightings = sightings
+        self.barred_at = barred_at
+        self.email = profile.email
+        self.emails = emails_of(profile)
+        self.mailboxes = frozenset(map(normalize, self.emails))
+        self.devices = frozenset(profile.devices)
 
 
 class Counts(Struct, frozen=True):

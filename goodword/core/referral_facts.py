@@ -115,12 +115,11 @@ class ReferralFacts(Struct):
 
     def lay(self, record: Any) -> None:
         """Lay one record over what was loaded; a second time changes nothing."""
-        if id(record) in self.laid:
+        lay = _LAID.get(type(record))
+        if lay is None or id(record) in self.laid:
             return
         self.laid[id(record)] = record
-        lay = _LAID.get(type(record))
-        if lay is not None:
-            lay(self, record)
+        lay(self, record)
 
     def _lay_journey(self, record: Journey) -> None:
         self.journeys[record.profile_id] = record

@@ -174,9 +174,12 @@ class RewardTerms(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     rules: RewardRules = RewardRules()
 
 
+_UNSAID = Value()
+
+
 def valued(terms: RewardTerms, supplier: Supplier | None) -> RewardTerms:
     """The terms with the supplier's own value where they say none: an amount, or cash back."""
-    if supplier is None or terms.value != Value():
+    if supplier is None or terms.value != _UNSAID:
         return terms
     unit = supplier.face_value_type
     if supplier.cash_back_percentage:

@@ -20,6 +20,7 @@ from goodword.core.profile import Profile
 from goodword.core.referral import Journey, Step, StepKind
 from goodword.core.reward import DAY_MS, Check, Done, Earning, Limit, Passed, RewardTerms, digits, read_value, rounded
 from goodword.core.rule.action import as_done, is_undone, not_done
+from goodword.core.rule.result import passes
 from goodword.core.times import Millis
 
 STICKY = frozenset(("once_per_person", "limit", "annual_value", "budget"))
@@ -113,7 +114,7 @@ def _verdicts(terms: RewardTerms, case: RewardCase) -> Iterator[Passed]:
 
 
 def _said(rule: str, is_passed: bool, why: str) -> Passed:
-    return Passed(rule, "PASS") if is_passed else Passed(rule, "FAIL", why)
+    return passes(rule) if is_passed else Passed(rule, "FAIL", why)
 
 
 def _recipient(case: RewardCase, who: str) -> Passed:

@@ -105,4 +105,4 @@ def of_move(move: Transition, reward: Reward) -> RewardSlot | None:
     """Where a move counts one, whatever the reward was worth; None for an attempt that failed, and for what was sent again."""
     if not move.is_success or move.before == move.after:
         return None
-    return of_reward(reward)._replace(day=day_of(move.at), state=move.after, unit="")
+    return RewardSlot(day_of(move.at), reward.campaign, reward.supplier, reward.role, move.after, "")

@@ -51,6 +51,11 @@ class Verdict(Struct):
         return self.quality == "HIGH" and self.review != "open"
 
     @property
+    def waits(self) -> list[Passed]:
+        """The rules that hold it back."""
+        return [each for each in self.rules if each.result == "WAIT"]
+
+    @property
     def advocate_id(self) -> ProfileId | None:
         """The number of the credited advocate; of a deleted one too."""
         return self.advocate.id if self.advocate is not None else self.touch.advocate_id if self.touch is not None else None
@@ -59,7 +64,8 @@ class Verdict(Struct):
 class Docket:
     """One journey while it is judged: what is known, what was found, and the rows so far.
 
-    Rows are laid over what was loaded at once, so that what follows in the same command counts them.
+    Rows are laid over what was loaded at once, so that what follows in the same command counts them. `steps` are the journey's by their
+    turn, `outcomes` those of them that are an outcome anywhere.
     """
 
     def __init__(self, journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int) -> None:
@@ -74,12 +80,24 @@ class Docket:
         self.records: list[Record] = []
         self.verdicts: list[Verdict] = []
         self.standings = dict(journey.standings)
+        self._parties: dict[ProfileId, Party] = {}
+        self.steps = sorted(journey.steps, key=lambda step: step.turn)
+        self.outcomes = [step for step in self.steps if step.name.casefold() in self.known.programs.outcomes]
 
     def add(self, *records: Record) -> None:
         """Rows that what follows has to know of."""
         for record in records:
             self.records.append(record)
             self.known.lay(record)
+
+    def party(self, profile: Profile) -> Party:
+        """A person as the rules see them."""
+        found = self._parties.get(profile.id)
+        if found is None:
+            theirs = self.journey if profile.id == self.friend.id else self.known.journeys.get(profile.id)
+            sightings = theirs.sightings if theirs is not None else ()
+            found = self._parties[profile.id] = Party(profile, sightings, _barred_at(profile))
+        return found
 
     def resolve(self, person: ProfileId) -> ProfileId:
         """The number a person goes by since profiles were merged."""
@@ -112,7 +130,11 @@ def kind_of(name: str, document: Document) -> StepKind | None:
     """What an event is to a campaign."""
     folded, events = name.casefold(), document.events
     kinds: tuple[tuple[StepKind, list[str]], ...] = (("outcome", events.outcome), ("sign_up", events.sign_up), ("action", events.actions))
-    return next((kind for kind, names in kinds if any(folded == each.casefold() for each in names)), None)
+    for kind, names in kinds:
+        for each in names:
+            if each.casefold() == folded:
+                return kind
+    return None
 
 
 def judge_step(docket: Docket, step: Step) -> None:
@@ -148,28 +170,28 @@ def _verdict(
     if touch is not None and docket.resolve(touch.advocate_id) == docket.friend.id:
         advocate = docket.friend
     case = _case(docket, step, kind, touch, advocate, document)
-    rules = judge_quality(document.quality, case, docket.known.reference)
-    if touch is None:
-        rules = tuple(each for each in rules if each.rule in PARTICIPANT_RULES)
+    found = judge_quality(document.quality, case, docket.known.reference)
     if standing.judged_for not in (None, advocate.id if advocate is not None else None):
         standing = replace(standing, limits=())
     settled = {each.rule: each for each in standing.limits}
-    rules = tuple(settled.get(each.rule, each) if each.rule in STICKY else each for each in rules)
+    rules = [settled.get(each.rule, each) if each.rule in STICKY else each for each in found]
+    if touch is None:
+        rules = [each for each in rules if each.rule in PARTICIPANT_RULES]
     amount, canceled = _net(docket, step)
-    rules = (*rules, canceled)
-    limits = tuple(each for each in rules if each.rule in STICKY and each.result != "UNKNOWN")
-    kept = tuple(each for each in standing.limits if each.rule not in STICKY)
-    standing = replace(standing, limits=(*limits, *kept), judged_for=advocate.id if advocate is not None else None)
-    verdict = Verdict(step, kind, campaign, document, version, touch, advocate, rules, standing, amount=amount)
-    failed = any(each.result == "FAIL" for each in rules)
+    rules.append(canceled)
+    limits = [each for each in rules if each.rule in STICKY and each.result != "UNKNOWN"]
+    limits += [each for each in standing.limits if each.rule not in STICKY]
+    standing = replace(standing, limits=tuple(limits), judged_for=advocate.id if advocate is not None else None)
+    verdict = Verdict(step, kind, campaign, document, version, touch, advocate, tuple(rules), standing, amount=amount)
+    results = {each.result for each in rules}
     if standing.decision:
         verdict.review = standing.decision
         verdict.quality = "HIGH" if standing.decision == "approved" and canceled.result != "FAIL" else "LOW"
-    elif failed:
+    elif "FAIL" in results:
         verdict.quality = "LOW"
     else:
-        verdict.wait_until = max((each.until for each in rules if each.result == "WAIT"), default=0)
-        if any(each.result == "REVIEW" for each in rules):
+        verdict.wait_until = max((each.until for each in verdict.waits), default=0)
+        if "REVIEW" in results:
             _await_review(verdict, document, docket.now)
     return verdict
 
@@ -185,8 +207,6 @@ def _await_review(verdict: Verdict, document: Document, now: Millis) -> None:
 
 
 def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advocate: Profile | None, document: Document) -> Case:
-    theirs = docket.known.journeys.get(advocate.id) if advocate is not None else None
-    party = Party(advocate, theirs.sightings if theirs is not None else (), _barred_at(advocate)) if advocate is not None else None
     credited = docket.known.credited.get((advocate.id, document.program), {}) if advocate is not None else {}
     known, today = docket.known, step.at // DAY_MS
     days = document.quality.advocate_outcomes.days
@@ -194,15 +214,15 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
     counts = Counts(
         {days: sum(count for day, count in credited.items() if today - days < day <= today)},
         shares=known.shares.get(advocate.id, 0) if advocate is not None else 0,
-        browsers_by_ip=max((known.browsers_by_ip.get(each, 0) for each in {ip, step.evidence.ip}), default=0),
+        browsers_by_ip=max(known.browsers_by_ip.get(ip, 0), known.browsers_by_ip.get(step.evidence.ip, 0)),
     )
     others = _alike(docket, advocate) if advocate is not None else ()
     return Case(
         step,
         kind,
         touch or _NOBODY,
-        Party(docket.friend, docket.journey.sightings, _barred_at(docket.friend)),
-        party,
+        docket.party(docket.friend),
+        docket.party(advocate) if advocate is not None else None,
         docket.journey,
         counts,
         _ancestors(docket, advocate) if advocate is not None else (),
@@ -231,14 +251,11 @@ def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
     generation = 0
     while wave and generation < ANCESTORS_MAX:
         generation += 1
-        journeys = (docket.known.journeys.get(number) for person in wave for number in docket.numbers(person))
-        credited = {
-            docket.resolve(standing.counted_for)
-            for journey in journeys
-            if journey is not None
-            for standing in journey.standings.values()
-            if standing.counted_for is not None
-        }
+        credited: set[ProfileId] = set()
+        for number in [number for person in wave for number in docket.numbers(person)]:
+            journey = docket.known.journeys.get(number)
+            standings = journey.standings.values() if journey is not None else ()
+            credited.update(docket.resolve(each.counted_for) for each in standings if each.counted_for is not None)
         wave = sorted(credited.difference(found, (advocate.id,)))
         found += wave
     return tuple(found)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from goodword.core.campaign import Campaign, Version
-from goodword.core.decision import BlockListed, Counted, EndpointSaved, Erased, Redelivered, ServerOutcomes
+from goodword.core.decision import BlockListed, EndpointSaved, Erased, Redelivered, ServerOutcomes
 from goodword.core.delivery import Announcement, Attempt, Health
 from goodword.core.mailbox import normalize
 from goodword.core.referral import Click, Credit, Journey, Judgement, Relationship, Share, Shareable
@@ -18,15 +20,12 @@ from goodword.core.times import Millis
 from goodword.storage.driver import Database
 from goodword.storage.load_block import stored_value
 from goodword.storage.save_delivery import DeliverySaving
-from goodword.storage.save_tally import TallySaving
+from goodword.storage.save_tally import TALLIED, TallySaving
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
 
 encode = msgspec.json.Encoder().encode
-_OF_REFERRALS = frozenset((Journey, Relationship, Judgement, Credit, Click, Share, Shareable))
-_OF_REWARDS = frozenset((Reward, Transition, Earning, Posting))
-_OF_POOLS = frozenset((CouponsAdded, CouponMoved, CouponUpload))
 _OF_DELIVERIES = frozenset((Announcement, Attempt, Redelivered, Health))
 Rows = list[tuple[Any, ...]]
 
@@ -38,7 +37,8 @@ class ReferralSaving:
         self.store = store
         self.last: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]] = defaultdict(dict)
         self.rows: dict[str, Rows] = defaultdict(list)
-        self.sums: dict[str, dict[tuple[Any, ...], list[int]]] = defaultdict(dict)
+        self.sums: dict[str, dict[tuple[Any, ...], tuple[int, ...]]] = defaultdict(dict)
+        self.journeys: dict[tuple[int, int], Journey] = {}
         self.changes_programs = False
         self.changes_blocks = False
         self.changed_accounts: set[int] = set()
@@ -48,21 +48,15 @@ class ReferralSaving:
     def take(self, account: int, record: Any, arrival: int) -> None:
         """Add one record. `arrival` is the place in the log of the command that caused it."""
         kind = type(record)
-        if kind in _OF_REFERRALS:
-            self.tallies.take(account, record)
-            self._referral(account, record)
-        elif kind in _OF_REWARDS:
-            self.tallies.take(account, record)
-            self._reward(account, record)
-        elif kind is Counted:
-            self.tallies.take(account, record)
-        elif kind in _OF_POOLS:
-            self._coupon(account, record)
-        elif kind is Given:
-            self._add("given", (account, record.supplier, record.hour), record.count)
+        tally = TALLIED.get(kind)
+        if tally is not None:
+            tally(self.tallies, account, record)
+        taken = _TAKEN.get(kind)
+        if taken is not None:
+            taken(self, account, record)
         elif kind in _OF_DELIVERIES:
             self.deliveries.take(account, record, arrival)
-        else:
+        elif tally is None:
             self._settings(account, record)
 
     def _key(self, profile_id: int | None) -> bytes:
@@ -76,74 +70,75 @@ class ReferralSaving:
     def _seal(self, profile_id: int | None, value: Any) -> bytes:
         return self.store.sealer.seal_body(self._key(profile_id), encode(value)) if value else b""
 
-    def _referral(self, account: int, record: Any) -> None:
-        digest = self.store.sealer.hash
-        match record:
-            case Journey():
-                self.last["journey"][account, record.profile_id] = (self._seal(record.profile_id, record),)
-            case Relationship():
-                place = (account, record.friend_id, record.program, record.advocate_id)
-                self.last["relationship"][place] = (
-                    record.campaign, record.reason, record.at, record.updated_at, record.displaced_at, record.cause,
-                    digest(account, "l" + record.alike) if record.alike else None,
-                )  # fmt: skip
-            case Judgement():
-                self.last["judgement"][account, record.arrival, record.campaign] = (
-                    record.version, record.program, record.kind, record.friend_id, record.advocate_id, record.reason, record.ref,
-                    record.touch_at, record.quality, record.review, record.judged_at, encode(record.rules).decode(), record.at,
-                    record.amount, record.currency, record.origin, int(record.is_new),
-                )  # fmt: skip
-            case Credit():
-                self._add("credited", (account, record.advocate_id, record.program, record.day), record.count)
-            case Click():
-                self.rows["click"].append((
-                    account, record.id, record.at, record.advocate_id, record.program, record.campaign,
-                    digest(account, "k" + record.code.casefold()), int(record.is_counted), record.recent, record.evidence.ip,
-                    encode(record.evidence).decode(), record.origin,
-                ))  # fmt: skip
-            case Share():
-                self.rows["share"].append((
-                    account, record.id, record.profile_id, record.at, record.channel, record.program, record.campaign,
-                    len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())), record.quality,
-                ))  # fmt: skip
-                found = record.recipients if record.quality == "HIGH" else ()
-                self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in found)
-            case Shareable():
-                slot = digest(account, f"s{record.profile_id}\0{record.program}\0{record.key}")
-                self.last["shareable"][account, digest(account, "k" + record.code.casefold())] = (
-                    slot, record.profile_id, record.program, record.created_at, self._seal(record.profile_id, record),
-                )  # fmt: skip
+    def _journey(self, account: int, record: Journey) -> None:
+        self.journeys[account, record.profile_id] = record
 
-    def _reward(self, account: int, record: Any) -> None:
-        match record:
-            case Reward():
-                partner = record.secret.get("partner_reward_id") or record.secret.get("code")
-                found_by = self.store.sealer.hash(account, "p" + str(partner).casefold()) if partner else None
-                self.last["reward"][account, record.id] = (
-                    record.profile_id, record.journey_id, record.other_id, record.campaign, record.version, record.program, record.name,
-                    record.role, record.supplier, record.state, record.unit, record.value, record.cause, record.nth, record.waiting,
-                    int(record.is_final), record.created_at, record.updated_at, record.due_at, record.expires_at, record.coupon,
-                    encode(record.rules).decode(), self._seal(record.profile_id, record.secret), found_by,
-                )  # fmt: skip
-            case Transition():
-                self.rows["reward_transition"].append((
-                    account, record.reward_id, record.seq, record.at, record.before, record.after, int(record.is_success),
-                    record.message, record.by, record.cause, self._seal(record.profile_id, record.detail),
-                ))  # fmt: skip
-            case Earning():
-                place = (account, record.profile_id, record.program, record.name, record.unit, record.day)
-                self._add("earned", place, record.count, record.value)
-                self._add("spent", (account, record.campaign, record.unit, record.day), record.count, record.value)
-            case Posting():
-                self.rows["posting"].append(
-                    (account, record.id, record.profile_id, record.unit, record.amount, record.reward_id, record.at, record.reason)
-                )
-                self._add("balance", (account, record.profile_id, record.unit), record.amount)
+    def _relationship(self, account: int, record: Relationship) -> None:
+        self.last["relationship"][account, record.friend_id, record.program, record.advocate_id] = (
+            record.campaign, record.reason, record.at, record.updated_at, record.displaced_at, record.cause,
+            self.store.sealer.hash(account, "l" + record.alike) if record.alike else None,
+        )  # fmt: skip
+
+    def _credit(self, account: int, record: Credit) -> None:
+        self._add("credited", (account, record.advocate_id, record.program, record.day), record.count)
+
+    def _click(self, account: int, record: Click) -> None:
+        self.rows["click"].append((
+            account, record.id, record.at, record.advocate_id, record.program, record.campaign,
+            self.store.sealer.hash(account, "k" + record.code.casefold()), int(record.is_counted), record.recent, record.evidence.ip,
+            encode(record.evidence).decode(), record.origin,
+        ))  # fmt: skip
+
+    def _share(self, account: int, record: Share) -> None:
+        self.rows["share"].append((
+            account, record.id, record.profile_id, record.at, record.channel, record.program, record.campaign,
+            len(record.recipients), self._seal(record.profile_id, replace(record, recipients=())), record.quality,
+        ))  # fmt: skip
+        found = record.recipients if record.quality == "HIGH" else ()
+        digest = self.store.sealer.hash
+        self.rows["share_recipient"].extend((account, digest(account, "e" + email), record.id) for email in found)
+
+    def _shareable(self, account: int, record: Shareable) -> None:
+        digest = self.store.sealer.hash
+        slot = digest(account, f"s{record.profile_id}\0{record.program}\0{record.key}")
+        self.last["shareable"][account, digest(account, "k" + record.code.casefold())] = (
+            slot, record.profile_id, record.program, record.created_at, self._seal(record.profile_id, record),
+        )  # fmt: skip
+
+    def _transition(self, account: int, record: Transition) -> None:
+        self.rows["reward_transition"].append((
+            account, record.reward_id, record.seq, record.at, record.before, record.after, int(record.is_success),
+            record.message, record.by, record.cause, self._seal(record.profile_id, record.detail),
+        ))  # fmt: skip
+
+    def _earning(self, account: int, record: Earning) -> None:
+        place = (account, record.profile_id, record.program, record.name, record.unit, record.day)
+        self._add("earned", place, record.count, record.value)
+        self._add("spent", (account, record.campaign, record.unit, record.day), record.count, record.value)
+
+    def _posting(self, account: int, record: Posting) -> None:
+        self.rows["posting"].append(
+            (account, record.id, record.profile_id, record.unit, record.amount, record.reward_id, record.at, record.reason)
+        )
+        self._add("balance", (account, record.profile_id, record.unit), record.amount)
+
+    def _given(self, account: int, record: Given) -> None:
+        self._add("given", (account, record.supplier, record.hour), record.count)
 
     def _add(self, table: str, place: tuple[Any, ...], *amounts: int) -> None:
-        sums = self.sums[table].setdefault(place, [0] * len(amounts))
-        for index, amount in enumerate(amounts):
-            sums[index] += amount
+        sums = self.sums[table]
+        known = sums.get(place)
+        sums[place] = amounts if known is None else tuple(map(add, known, amounts))
+
+    def _reward_row(self, account: int, number: int, reward: Reward) -> tuple[Any, ...]:
+        partner = reward.secret.get("partner_reward_id") or reward.secret.get("code")
+        found_by = self.store.sealer.hash(account, "p" + str(partner).casefold()) if partner else None
+        return (
+            account, number, reward.profile_id, reward.journey_id, reward.other_id, reward.campaign, reward.version, reward.program,
+            reward.name, reward.role, reward.supplier, reward.state, reward.unit, reward.value, reward.cause, reward.nth, reward.waiting,
+            int(reward.is_final), reward.created_at, reward.updated_at, reward.due_at, reward.expires_at, reward.coupon,
+            encode(reward.rules).decode(), self._seal(reward.profile_id, reward.secret), found_by,
+        )  # fmt: skip
 
     def _coupon(self, account: int, record: CouponsAdded | CouponMoved | CouponUpload) -> None:
         store = self.store
@@ -217,12 +212,18 @@ class ReferralSaving:
             self.changes_blocks = True
             self.changed_accounts.add(account)
         for number in erased.profile_ids:
-            self.last["journey"].pop((account, number), None)
+            self.journeys.pop((account, number), None)
 
     def write(self) -> None:
         """Write everything, inside the caller's transaction."""
         many = self.store.database.many
         self.tallies.write()
+        if self.journeys:
+            many(_JOURNEY, [(*place, self._seal(place[1], self.journeys[place])) for place in sorted(self.journeys)])
+        if judged := self.tallies.judged:
+            many(_JUDGEMENT, [_judgement_row(*place, judged[place]) for place in sorted(judged)])
+        if rewards := self.tallies.rewards:
+            many(_REWARD, [self._reward_row(*place, rewards[place]) for place in sorted(rewards)])
         for name, sql in _LAST.items():
             if found := self.last.get(name):
                 many(sql, [(*place, *found[place]) for place in sorted(found)])
@@ -265,9 +266,25 @@ def _sum(table: str, keys: str, columns: str) -> str:
     return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changed}"
 
 
-_REWARD = (
+def _judgement_row(account: int, arrival: int, campaign: str, judged: Judgement) -> tuple[Any, ...]:
+    return (
+        account, arrival, campaign, judged.version, judged.program, judged.kind, judged.friend_id, judged.advocate_id, judged.reason,
+        judged.ref, judged.touch_at, judged.quality, judged.review, judged.judged_at, encode(judged.rules).decode(), judged.at,
+        judged.amount, judged.currency, judged.origin, int(judged.is_new),
+    )  # fmt: skip
+
+
+_JOURNEY = _put("journey", "account_id profile_id", "doc")
+_JUDGEMENT = _put(
+    "judgement",
+    "account_id arrival campaign_id",
+    "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules at amount currency origin is_new",
+)
+_REWARD = _put(
+    "reward",
+    "account_id id",
     "profile_id journey_id other_id campaign_id version program name role supplier_id state unit value cause nth waiting is_final"
-    " created_at updated_at due_at expires_at coupon rules secret partner"
+    " created_at updated_at due_at expires_at coupon rules secret partner",
 )
 _GONE = ("journey_gone", "recipient_of_gone", "share_gone", "shareable_gone", "secret_gone", "alike_gone")
 """In this order: whom the shares were sent to is found by the shares."""
@@ -276,16 +293,9 @@ _LAST = {
     "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
     "block": _put("block", "account_id list_type value", "filter_type note created_at", ("created_at",)),
     "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
-    "journey": _put("journey", "account_id profile_id", "doc"),
     "relationship": _put(
         "relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause alike"
     ),
-    "judgement": _put(
-        "judgement",
-        "account_id arrival campaign_id",
-        "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules at amount currency origin is_new",
-    ),
-    "reward": _put("reward", "account_id id", _REWARD),
 }
 _SUMS = {
     "credited": _sum("credited", "account_id advocate_id program day", "count"),
@@ -318,3 +328,19 @@ _ROWS = {
     "shareable_gone": "UPDATE shareable SET slot = NULL, profile_id = 0, body = x'' WHERE account_id = ? AND profile_id = ?",
     "secret_gone": "UPDATE reward SET secret = x'' WHERE account_id = ? AND profile_id = ?",
 }
+_TAKEN: dict[type, Callable[[ReferralSaving, int, Any], None]] = {
+    Journey: ReferralSaving._journey,
+    Relationship: ReferralSaving._relationship,
+    Credit: ReferralSaving._credit,
+    Click: ReferralSaving._click,
+    Share: ReferralSaving._share,
+    Shareable: ReferralSaving._shareable,
+    Transition: ReferralSaving._transition,
+    Earning: ReferralSaving._earning,
+    Posting: ReferralSaving._posting,
+    Given: ReferralSaving._given,
+    CouponsAdded: ReferralSaving._coupon,
+    CouponMoved: ReferralSaving._coupon,
+    CouponUpload: ReferralSaving._coupon,
+}
+"""How a record becomes rows. Rewards and judgements become rows at the end, of their last state, which the tallies hold."""

@@ -5,12 +5,14 @@ What a judgement or a reward counted for before is read from its row, as it stan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from operator import add
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from goodword.core.decision import Counted
 from goodword.core.fresh import IDS_PER_COMMAND
 from goodword.core.period import day_of, start_of
+from goodword.core.presence import Days, sums
 from goodword.core.referral import Click, Credit, Judgement, Share, Shareable
 from goodword.core.reward import Reward, Transition
 from goodword.core.tally import (
@@ -29,6 +31,7 @@ from goodword.core.tally import (
 if TYPE_CHECKING:
     from goodword.storage.store import Store
 
+Place = TypeVar("Place", bound=Hashable)
 _COUNTED = ("at", "amount", "currency", "origin", "is_new")
 _JUDGEMENT = (
     "j.arrival, j.campaign_id, j.version, j.program, j.kind, j.friend_id, j.advocate_id, j.reason, j.ref, j.touch_at, j.quality, j.review,"
@@ -42,19 +45,13 @@ class TallySaving:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.referrals: dict[tuple[int, ReferralSlot], list[int]] = {}
-        self.advocates: dict[tuple[int, AdvocateSlot], list[int]] = {}
-        self.given: dict[tuple[int, RewardSlot], list[int]] = {}
-        self.people: dict[tuple[int, str, str, int], int] = {}
+        self.referrals: dict[tuple[int, ReferralSlot], tuple[int, ...]] = {}
+        self.advocates: dict[tuple[int, AdvocateSlot], tuple[int, ...]] = {}
+        self.given: dict[tuple[int, RewardSlot], tuple[int, ...]] = {}
+        self.people: dict[int, dict[Days, int]] = {}
         self.judged: dict[tuple[int, int, str], Judgement] = {}
         self.rewards: dict[tuple[int, int], Reward] = {}
         self.links: dict[tuple[int, str], AdvocateSlot] = {}
-
-    def take(self, account: int, record: Any) -> None:
-        """Add one record; a reward comes before its moves. Of a judgement or a reward only the last state of the group counts."""
-        taken = _TAKEN.get(type(record))
-        if taken is not None:
-            taken(self, account, record)
 
     def _judged(self, account: int, record: Judgement) -> None:
         self.judged[account, record.arrival, record.campaign] = record
@@ -85,24 +82,24 @@ class TallySaving:
         self._advocate(account, AdvocateSlot(record.day, record.advocate_id, ""), Advocacy(friends=record.count))
 
     def _counted(self, account: int, record: Counted) -> None:
-        place = (account, record.role, record.period, record.start)
-        self.people[place] = self.people.get(place, 0) + record.count
+        people = self.people.setdefault(account, {})
+        people[record.days] = people.get(record.days, 0) + record.count
 
     def _referral(self, account: int, slot: ReferralSlot, count: int, amount: int) -> None:
-        _add(self.referrals.setdefault((account, slot), [0, 0]), (count, amount))
+        _add(self.referrals, (account, slot), (count, amount))
 
-    def _advocate(self, account: int, slot: AdvocateSlot, added: Iterable[int]) -> None:
-        _add(self.advocates.setdefault((account, slot), [0] * len(Advocacy._fields)), added)
+    def _advocate(self, account: int, slot: AdvocateSlot, added: tuple[int, ...]) -> None:
+        _add(self.advocates, (account, slot), added)
 
     def _reward(self, account: int, slot: RewardSlot, *added: int) -> None:
-        _add(self.given.setdefault((account, slot), [0, 0, 0]), added)
+        _add(self.given, (account, slot), added)
 
     def _judgement(self, account: int, judged: Judgement, sign: int) -> None:
         for slot, amount in of_judgement(judged):
             self._referral(account, slot, sign, sign * amount)
         credited = of_credited(judged)
         if credited is not None:
-            self._advocate(account, credited[0], [sign * each for each in credited[1]])
+            self._advocate(account, credited[0], tuple(sign * each for each in credited[1]))
 
     def write(self) -> None:
         """Write every change. The rows that change must not have been written yet; inside the caller's transaction."""
@@ -111,24 +108,24 @@ class TallySaving:
         for (account, _), slot in self.links.items():
             self._advocate(account, slot, Advocacy(links=1))
         many = self.store.database.many
-        many(_REFERRAL, [(account, *slot, *sums) for (account, slot), sums in sorted(self.referrals.items()) if any(sums)])
+        many(_REFERRAL, [(account, *slot, *added) for (account, slot), added in sorted(self.referrals.items()) if any(added)])
         self._write_months()
-        many(_ADVOCATE, [(account, *slot, *sums) for (account, slot), sums in sorted(self.advocates.items()) if any(sums)])
-        many(_GIVEN, [(account, *slot, *sums) for (account, slot), sums in sorted(self.given.items()) if any(sums)])
-        many(_PEOPLE, [(*place, count) for place, count in sorted(self.people.items()) if count])
+        many(_ADVOCATE, [(account, *slot, *added) for (account, slot), added in sorted(self.advocates.items()) if any(added)])
+        many(_GIVEN, [(account, *slot, *added) for (account, slot), added in sorted(self.given.items()) if any(added)])
+        many(_PEOPLE, [(account, *place, count) for account, days in self.people.items() for place, count in sorted(sums(days).items())])
 
     def _write_months(self) -> None:
         """The same by month; and who was an advocate in it, which nobody ceases to be."""
-        months: dict[tuple[int, ReferralSlot], list[int]] = {}
-        for (account, slot), sums in self.referrals.items():
-            _add(months.setdefault((account, slot._replace(day=start_of("MONTH", slot.day))), [0, 0]), sums)
+        months: dict[tuple[int, ReferralSlot], tuple[int, ...]] = {}
+        for (account, slot), added in self.referrals.items():
+            _add(months, (account, slot._replace(day=start_of("MONTH", slot.day))), added)
         acted = {
             (account, start_of("MONTH", slot.day), slot.advocate)
             for (account, slot), (links, shares, clicks, *_) in self.advocates.items()
             if links + shares + clicks > 0
         }
         many = self.store.database.many
-        many(_MONTH, [(account, *slot, *sums) for (account, slot), sums in sorted(months.items()) if any(sums)])
+        many(_MONTH, [(account, *slot, *added) for (account, slot), added in sorted(months.items()) if any(added)])
         many("INSERT INTO advocate_month VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sorted(acted))
 
     def _settle_judgements(self) -> None:
@@ -160,7 +157,7 @@ class TallySaving:
             self._reward(account, of_reward(reward), 1, reward.value, 0)
 
 
-_TAKEN: dict[type, Callable[[TallySaving, int, Any], None]] = {
+TALLIED: dict[type, Callable[[TallySaving, int, Any], None]] = {
     Judgement: TallySaving._judged,
     Reward: TallySaving._given,
     Transition: TallySaving._moved,
@@ -170,11 +167,12 @@ _TAKEN: dict[type, Callable[[TallySaving, int, Any], None]] = {
     Credit: TallySaving._credited,
     Counted: TallySaving._counted,
 }
+"""How a record is taken; a reward comes before its moves. Of a judgement or a reward only the last state of the group counts."""
 
 
-def _add(sums: list[int], added: Iterable[int]) -> None:
-    for place, amount in enumerate(added):
-        sums[place] += amount
+def _add(sums: dict[Place, tuple[int, ...]], place: Place, added: tuple[int, ...]) -> None:
+    known = sums.get(place)
+    sums[place] = added if known is None else tuple(map(add, known, added))
 
 
 def _upsert(table: str, keys: str, columns: str) -> str:

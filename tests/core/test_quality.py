@@ -25,6 +25,13 @@ def person(number: int, email: str | None, *keys: str, **more: Any) -> Profile:
     return Profile(ProfileId(number), NOW - 400 * DAY, tuple(IdentityKey(key) for key in owned), **more)
 
 
+def changed(part: Any, **fields: Any) -> Any:
+    """A part of a case with other fields."""
+    if not isinstance(part, Party):
+        return replace(part, **fields)
+    return Party(**{"profile": part.profile, "sightings": part.sightings, "barred_at": part.barred_at, **fields})
+
+
 def case(**changes: Any) -> Case:
     """An honest friend: came by a click a week ago, bought now, said by a server. Names of parts may be given whole, or parts of them
     as `touch_...`, `step_...`, `friend_...`."""
@@ -38,7 +45,7 @@ def case(**changes: Any) -> Case:
     for name in list(changes):
         part, _, field = name.partition("_")
         if field and part in parts:
-            parts[part] = replace(parts[part], **{field: changes.pop(name)})
+            parts[part] = changed(parts[part], **{field: changes.pop(name)})
     parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
     journey = changes.pop("journey", Journey(FRIEND, (parts["touch"],), (parts["step"],)))
     kind, counts, ancestors = changes.pop("kind", "outcome"), changes.pop("counts", Counts()), changes.pop("ancestors", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ from goodword.core.period import (
     write_day,
     write_month,
 )
-from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES, Days, changes
+from goodword.core.presence import CUSTOMER, NEW, NEW_REFERRED, REFERRED, REFERRED_HIGH, ROLES, Days, changes, sums
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Judgement, Share, Touch
 from goodword.core.reward import Reward, Transition
@@ -192,13 +193,17 @@ def test_rewards_and_their_moves() -> None:
 MONDAY = day("2026-03-30")
 
 
-def sums(before: list[Days], after: Days) -> dict[tuple[str, str, str], int]:
-    return {(each.role, each.period, label(each.period, each.start)): each.count for each in changes(before, after)}
+def added(before: list[Days], after: Days) -> dict[tuple[str, str, str], int]:
+    """What the counts gain, when people who were counted so are one who counts so."""
+    counted: Counter[Days] = Counter()
+    for each in changes(before, after):
+        counted[each.days] += each.count
+    return {(role, period, label(period, start)): count for (role, period, start), count in sums(counted).items()}
 
 
 def test_a_person_counts_once_a_period() -> None:
     """Two days of one week, in two months and two quarters."""
-    assert sums([], ((MONDAY, CUSTOMER), (MONDAY + 2, CUSTOMER))) == {
+    assert added([], ((MONDAY, CUSTOMER), (MONDAY + 2, CUSTOMER))) == {
         ("customer", "DAY", "2026-03-30"): 1,
         ("customer", "DAY", "2026-04-01"): 1,
         ("customer", "WEEK", "2026-W14"): 1,
@@ -211,13 +216,13 @@ def test_a_person_counts_once_a_period() -> None:
 
 def test_two_who_become_one_count_once() -> None:
     one: Days = ((MONDAY, CUSTOMER),)
-    assert sums([one, one], one) == {
+    assert added([one, one], one) == {
         ("customer", "DAY", "2026-03-30"): -1,
         ("customer", "WEEK", "2026-W14"): -1,
         ("customer", "MONTH", "2026-03"): -1,
         ("customer", "QUARTER", "2026-Q1"): -1,
     }
-    assert sums([one], one) == {}
+    assert added([one], one) == {}
 
 
 DAYS = st.dictionaries(st.integers(20_000, 20_200), st.integers(1, 31), max_size=6).map(lambda days: tuple(sorted(days.items())))
@@ -228,9 +233,13 @@ def test_whatever_the_order_of_changes_the_counts_are_those_of_the_last(states: 
     """Law 3: counts follow from the days alone."""
     found: dict[tuple[str, str, str], int] = {}
     for before, after in itertools.pairwise([(), *states]):
-        for place, count in sums([before], after).items():
+        for place, count in added([before], after).items():
             found[place] = found.get(place, 0) + count
-    assert {place: count for place, count in found.items() if count} == sums([], states[-1])
+    assert {place: count for place, count in found.items() if count} == added([], states[-1])
+
+
+def test_who_counts_as_before_is_no_change() -> None:
+    assert changes([((MONDAY, CUSTOMER),)], ((MONDAY, CUSTOMER),)) == changes([], ()) == []
 
 
 def test_every_bit_has_its_role() -> None:

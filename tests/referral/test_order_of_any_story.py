@@ -15,11 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.referral.town import BROWSER_KEY, MINUTE, START, Town
 
+EXAMPLES = int(os.environ.get("GOODWORD_EXAMPLES", "15"))
 ADVOCATES = ("ada", "cyd", "eve")
 FRIENDS = ("ben", "dan")
 HINTS = ("", "", "advocate_code", "coupon_code", "advocate_partner_user_id", "advocate_email", "share_id")
@@ -138,7 +140,8 @@ def _filled(said: dict[str, Any], codes: dict[str, str], clicks: dict[tuple[str,
     return said
 
 
-@settings(max_examples=int(os.environ.get("GOODWORD_EXAMPLES", "15")), deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(300 + 5 * EXAMPLES)  # a time-out in the middle of an example would look like a story that fails only once
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(story=stories(), data=st.data())
 def test_any_story_in_any_order_earns_the_same(story: list[Said], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(story))))

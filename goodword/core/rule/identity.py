@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goodword.core.likeness import likeness, look_alike
-from goodword.core.mailbox import emails_of, normalize
-from goodword.core.profile import Profile
 from goodword.core.referral import Case, Evidence, Party
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes, unknown
@@ -26,13 +24,12 @@ def self_referral_email(quality: Quality, case: Case, reference: Reference) -> P
         return None
     if case.advocate is None:
         return unknown("self_referral_email", _GONE)
-    friend, advocate = case.friend.profile, case.advocate.profile
-    if friend.id == advocate.id:
+    if case.friend.profile.id == case.advocate.profile.id:
         return objects(action, "self_referral_email", "the friend and the advocate are the same person")
-    mine, theirs = emails_of(friend), emails_of(advocate)
+    mine, theirs = case.friend.mailboxes, case.advocate.mailboxes
     if not (mine and theirs):
         return unknown("self_referral_email", "an e-mail is not known on both sides")
-    if set(map(normalize, mine)).isdisjoint(map(normalize, theirs)):
+    if mine.isdisjoint(theirs):
         return passes("self_referral_email")
     return objects(action, "self_referral_email", "the e-mails of the friend and the advocate reach the same mailbox")
 
@@ -44,7 +41,7 @@ def self_referral_similar_email(quality: Quality, case: Case, reference: Referen
         return None
     if case.advocate is None:
         return unknown("self_referral_similar_email", _GONE)
-    mine, theirs = emails_of(case.friend.profile), emails_of(case.advocate.profile)
+    mine, theirs = case.friend.emails, case.advocate.emails
     if not (mine and theirs):
         return unknown("self_referral_similar_email", "an e-mail is not known on both sides")
     if any(likeness(one, other) for one in mine for other in theirs):
@@ -59,7 +56,7 @@ def self_referral_device(quality: Quality, case: Case, reference: Reference) -> 
         return None
     if case.advocate is None:
         return unknown("self_referral_device", _GONE)
-    mine, theirs = _devices(case.friend.profile), _devices(case.advocate.profile)
+    mine, theirs = case.friend.devices, case.advocate.devices
     seen = {evidence.device for _, evidence in case.friend.sightings if evidence.device}
     seen.update(device for device in (case.touch.evidence.device, case.step.evidence.device) if device)
     theirs_seen = {evidence.device for _, evidence in case.advocate.sightings if evidence.device}
@@ -70,13 +67,6 @@ def self_referral_device(quality: Quality, case: Case, reference: Reference) -> 
     return unknown("self_referral_device", "a device is not known on both sides")
 
 
-def _devices(profile: Profile) -> set[str]:
-    """The devices a person has, and those that moved on to somebody else."""
-    devices = {str(key) for key in profile.keys if key[0] == "a"}
-    devices.update(change.key for change in profile.changes if change.kind == "device_moved")
-    return devices
-
-
 def self_referral_ip(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001
     """The two were not at one address, in one browser, within minutes. An address alone says little: offices, campuses and mobile
     carriers share one."""
@@ -85,9 +75,9 @@ def self_referral_ip(quality: Quality, case: Case, reference: Reference) -> Pass
         return None
     if case.advocate is None:
         return unknown("self_referral_ip", _GONE)
-    mine = _places((*case.friend.sightings, (case.touch.at, case.touch.evidence), (case.step.at, case.step.evidence)))
     theirs = _places(case.advocate.sightings)
-    if not (mine and theirs):
+    mine = _places((*case.friend.sightings, (case.touch.at, case.touch.evidence), (case.step.at, case.step.evidence))) if theirs else {}
+    if not mine:
         return unknown("self_referral_ip", "an address and a browser are not known on both sides")
     within = int(terms.minutes * 60_000)
     met = any(abs(at - other) <= within for place in mine.keys() & theirs.keys() for at in mine[place] for other in theirs[place])
@@ -111,7 +101,7 @@ def similar_friends(quality: Quality, case: Case, reference: Reference) -> Passe
     action = quality.similar_friends
     if action == "off":
         return None
-    mine = emails_of(case.friend.profile)
+    mine = case.friend.emails
     if not mine:
         return unknown("similar_friends", "the friend's e-mail is not known")
     found = {look_alike(one, other) for other in case.others[-OTHERS_MAX:] for one in mine}

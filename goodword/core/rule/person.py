@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goodword.core.block import marks_of
-from goodword.core.mailbox import domain_of, domains_of, emails_of, is_valid, normalize
-from goodword.core.profile import Profile
-from goodword.core.referral import Case
+from goodword.core.mailbox import domain_of, domains_of, is_valid, normalize
+from goodword.core.referral import Case, Party
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes, unknown
 
@@ -22,12 +21,13 @@ def blocked_person(quality: Quality, case: Case, reference: Reference) -> Passed
     action = quality.blocked_person
     if action == "off":
         return None
-    for side, profile in _sides(case):
-        if profile.block is not None and profile.block.type == "EVENTS":
+    for side, party in _sides(case):
+        block = party.profile.block
+        if block is not None and block.type == "EVENTS":
             return objects(action, "blocked_person", f"the {side} is blocked")
     if reference.listed_emails:
-        for side, profile in _sides(case):
-            listed = {reference.listed_emails.get(normalize(email)) for email in emails_of(profile)}
+        for side, party in _sides(case):
+            listed = {reference.listed_emails.get(mailbox) for mailbox in party.mailboxes}
             if "WHITE" in listed and side == "friend":
                 return passes("blocked_person", "the friend's e-mail is on the list of those always let in")
             if "BLACK" in listed and "WHITE" not in listed:
@@ -53,7 +53,7 @@ def valid_email(quality: Quality, case: Case, reference: Reference) -> Passed | 
     action = quality.valid_email
     if action == "off":
         return None
-    email = case.friend.profile.email
+    email = case.friend.email
     if email is None:
         return unknown("valid_email", "the friend's e-mail is not known")
     return passes("valid_email") if is_valid(email) else objects(action, "valid_email", "the friend's e-mail cannot be anybody's")
@@ -65,8 +65,8 @@ def blocked_email_domains(quality: Quality, case: Case, reference: Reference) ->
     if terms.action == "off":
         return None
     found = False
-    for side, profile in _sides(case):
-        email = profile.email
+    for side, party in _sides(case):
+        email = party.email
         if email is None:
             continue
         found = found or side == "friend"
@@ -121,7 +121,7 @@ def specified_participant(quality: Quality, case: Case, reference: Reference) ->
     return objects(terms.action, "specified_participant", f"the {terms.who}'s {terms.name} is another than the campaign asks for")
 
 
-def _sides(case: Case) -> tuple[tuple[str, Profile], ...]:
+def _sides(case: Case) -> tuple[tuple[str, Party], ...]:
     if case.advocate is None:
-        return (("friend", case.friend.profile),)
-    return (("friend", case.friend.profile), ("advocate", case.advocate.profile))
+        return (("friend", case.friend),)
+    return (("friend", case.friend), ("advocate", case.advocate))
