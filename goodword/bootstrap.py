@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -108,7 +109,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     deliveries = Deliveries(engine, config.webhook_allow(), leases=leases)
     deliveries.start()
     due = asyncio.create_task(tend_rewards(engine, leases))
-    follower = asyncio.create_task(follow_nodes(engine, leases, deliveries))
+    follower = asyncio.create_task(follow_nodes(engine, leases, deliveries, partial(server.handle_exit, signal.SIGTERM, None)))
     retention = asyncio.create_task(tend_log(engine))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))

@@ -77,13 +77,15 @@ def _join(found: re.Match[str]) -> str:
 
 
 def bulk(sql: str, tables: Mapping[str, Table]) -> Bulk | None:
-    """An INSERT of one row as one of many; None for any other statement."""
+    """An INSERT of one row as one of many; None for any other statement.
+
+    Columns that a newer schema has behind those that are named here get their defaults."""
     found = _INSERT.fullmatch(sql)
     if found is None:
         return None
     table = tables[found[1]]
-    columns = [name.strip() for name in found[2].split(",")] if found[2] else list(table.columns)
     values = [value.strip() for value in found[3].split(",")]
+    columns = [name.strip() for name in found[2].split(",")] if found[2] else list(table.columns)[: len(values)]
     asked = [column for column, value in zip(columns, values, strict=True) if value == "?"]
     types = tuple(table.columns[column] for column in asked)
     arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))

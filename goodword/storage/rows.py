@@ -139,8 +139,11 @@ def key_row(key: Key, sealer: Sealer) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+KEY_COLUMNS = "account_id, id, name, hash, hint, scopes, created_at, revoked_at, last_used_at, signing_secret, expires_at"
+
+
 def read_key(row: tuple[Any, ...], sealer: Sealer) -> Key:
-    """A row of `api_key` as a key."""
+    """A row of `api_key`, its KEY_COLUMNS, as a key."""
     account, id, name, hash, hint, scopes, created_at, revoked_at, last_used_at, secret, expires_at = row
     return Key(
         id,

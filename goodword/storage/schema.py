@@ -6,6 +6,10 @@ from importlib import resources
 
 from goodword.storage.sqlite import Database
 
+BREAKS = "-- breaks older nodes"
+"""How a migration begins after which nodes of an older program cannot work any more. Any other only adds: tables, indexes, columns that are
+behind the others and have a default or may be NULL."""
+
 
 class NewerSchema(Exception):
     """The data was written by a newer Goodword. Install that version or a later one; nothing was changed."""

@@ -1,4 +1,8 @@
-"""The schema on PostgreSQL: the same migrations in its words, and those that only nodes need (`migrations/nodes`)."""
+"""The schema on PostgreSQL: the same migrations in its words, and those that only nodes need (`migrations/nodes`).
+
+Nodes are brought to a new version one by one: the first of them migrates, and older ones write on. So a schema says, beside its version,
+which program's it still suits: its floor. A migration that only adds leaves the floor where it is; one that begins with BREAKS raises it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from goodword.storage.driver import Database as AnyDatabase
 from goodword.storage.nodes import alone, first_places
 from goodword.storage.partition import Periods
 from goodword.storage.postgres import Database
-from goodword.storage.schema import NewerSchema, NotGoodword, migrations
+from goodword.storage.schema import BREAKS, NewerSchema, NotGoodword, migrations
 
 DEFAULT_ACCOUNT = 1
 EMBEDDED_ONLY = 6
@@ -15,6 +19,7 @@ EMBEDDED_ONLY = 6
 MOVING = "moving"
 """The row of `meta` that a database has while an installation is moved into it (`move_target.py`)."""
 _RECORDS = {"schema": "goodword.storage.migrations", "schema_nodes": "goodword.storage.migrations.nodes"}
+_FLOOR = "_floor"
 
 
 def version(database: Database, record: str) -> int:
@@ -28,9 +33,10 @@ def version(database: Database, record: str) -> int:
 
 
 def check(database: Database) -> None:
-    """Errors: NewerSchema, NotGoodword."""
+    """That this program can work with the schema as it is now. Errors: NewerSchema, NotGoodword."""
     for record, package in _RECORDS.items():
-        if version(database, record) > migrations(package)[-1][0]:
+        own, at = migrations(package)[-1][0], version(database, record)
+        if at > own and (version(database, record + _FLOOR) or at) > own:
             raise NewerSchema
 
 
@@ -53,6 +59,9 @@ def migrate(database: Database, periods: Periods) -> None:
                     database.script(dialect.schema(sql, moves_data=record != "schema" or number > EMBEDDED_ONLY))
                     database.describe()
                     _record(database, record, number)
+                    if sql.startswith(BREAKS):
+                        _record(database, record + _FLOOR, number)
+            _record(database, record + _FLOOR, max(1, version(database, record + _FLOOR)))
         if "place" in database.tables:
             first_places(database, [DEFAULT_ACCOUNT])
             partition.begin(database)

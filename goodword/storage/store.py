@@ -29,7 +29,7 @@ from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
 from goodword.storage.lock import lock
-from goodword.storage.rows import Sealer, read_key
+from goodword.storage.rows import KEY_COLUMNS, Sealer, read_key
 from goodword.storage.save import Saving
 from goodword.storage.sqlite import DatabaseError
 
@@ -242,7 +242,7 @@ class Store:
         rows = self.database.load("SELECT number, id, created_at, settings FROM account")
         self.accounts = {number: Account(number, id, created_at, decode(settings)) for number, id, created_at, settings in rows}
         self.accounts_by_id = {account.id: account for account in self.accounts.values()}
-        keys = [read_key(row, self.sealer) for row in self.database.load("SELECT * FROM api_key")]
+        keys = [read_key(row, self.sealer) for row in self.database.load(f"SELECT {KEY_COLUMNS} FROM api_key")]
         self.keys_by_id = {key.id: key for key in keys}
         self.keys_by_hash = {key.hash: key for key in keys}
 

@@ -423,7 +423,8 @@ class _Verifying:
         self, counted: Counter[tuple[Any, ...]], repeated: Counter[tuple[Any, ...]], amounts: Counter[tuple[Any, ...]]
     ) -> Iterator[str]:
         seen = set()
-        for *place, count, duplicates, amount in self.database.load("SELECT * FROM tally"):
+        sql = "SELECT account_id, day, type, name, currency, count, duplicates, amount FROM tally"
+        for *place, count, duplicates, amount in self.database.load(sql):
             slot = tuple(place)
             seen.add(slot)
             if (count, duplicates, amount) != (counted[slot], repeated[slot], amounts[slot]):

@@ -6,13 +6,15 @@ Only where nodes share a database. A failure is tried again: queries and message
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from goodword.engine import STORE_ERRORS, Engine
-from goodword.storage import tombstone
+from goodword.storage import schema_nodes, tombstone
+from goodword.storage.schema import NewerSchema
 from goodword.worker.delivery import Deliveries
 from goodword.worker.lease import Leases
 
@@ -25,8 +27,8 @@ FAILED_PAUSE_S = 2.0
 log = structlog.get_logger()
 
 
-async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries) -> None:
-    """Run until cancelled."""
+async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries, leave: Callable[[], None]) -> None:
+    """Run until cancelled. `leave` is called when a newer node made the schema one that this program cannot work with."""
     nodes = engine.store.nodes
     if nodes is None:
         return
@@ -49,11 +51,16 @@ async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries) -
                     deliveries.look(None)
                 if loop.time() - caught_up_at >= CATCH_UP_EVERY_S:
                     caught_up_at = loop.time()
+                    await engine.alone(partial(schema_nodes.check, nodes.database))
                     await engine.alone(partial(tombstone.catch_up, engine.store))
                     await engine.alone(partial(nodes.tidy, engine.clock()))
                 if loop.time() - rewritten_at >= REWRITE_EVERY_S:
                     rewritten_at = loop.time()
                     await asyncio.to_thread(engine.store.keys.rewrite)
+        except NewerSchema:
+            log.error("schema_outgrew_this_version")
+            leave()
+            return
         except STORE_ERRORS as error:
             log.warning("other_nodes_not_followed", error=type(error).__name__)
             await asyncio.sleep(FAILED_PAUSE_S)
