@@ -65,6 +65,8 @@ class Measures:
         self.failures = 0
         self.overloads = 0
         self.conflicts = 0
+        self.trips = 0
+        """Round trips to the database that committed groups took."""
 
     def group(self, size: int, seconds: float) -> None:
         """Count one committed group: powers of two of its size, and of its time in 0.25 ms."""
@@ -241,7 +243,8 @@ class Engine:
         if self.unavailable_since is not None and self._loop is not None and self.store.nodes is not None:
             # a database that hangs would hold everybody up for as long as one wait may last: `_probe` finds out when it is back
             raise Unavailable(self.trouble)
-        started = time.perf_counter()
+        started, nodes = time.perf_counter(), self.store.nodes
+        trips = nodes.trips if nodes is not None else 0
         try:
             outcomes = self._try(commands)
         except STORE_ERRORS as error:
@@ -249,6 +252,8 @@ class Engine:
             raise Unavailable(f"{type(error).__name__}") from error
         self.unavailable_since = None
         self.measures.group(len(commands), time.perf_counter() - started)
+        if nodes is not None:
+            self.measures.trips += nodes.trips - trips
         return outcomes
 
     def _fail(self, trouble: str) -> None:

@@ -80,6 +80,11 @@ class Nodes:
         """For how long the group that is under way has waited for one answer."""
         return max(waits.seconds for waits in self._waits)
 
+    @property
+    def trips(self) -> int:
+        """How many round trips to the databases groups, and what else writes, took so far."""
+        return sum(waits.trips for waits in self._waits)
+
     def hold(self, wanted: Counter[int], now: Millis) -> None:
         """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""
         self.database.begin()

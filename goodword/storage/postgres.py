@@ -79,9 +79,13 @@ class Connection(psycopg.Connection[Row]):
 
     def _watched(self, gen: PQGen[RV]) -> PQGen[RV]:
         """The same steps, given up when an interval brought nothing and the pulse is gone."""
+        is_counted = False
         try:
             step = next(gen)
             while True:
+                if step == psycopg.waiting.WAIT_R and not is_counted:  # all is sent, and nothing has come yet
+                    is_counted = True
+                    self.waits.trips += 1
                 ready = yield step
                 if not ready and self.waits.trouble:
                     raise psycopg.OperationalError(self.waits.trouble)

@@ -85,6 +85,8 @@ class Waits:
 
     def __init__(self) -> None:
         self.since: float | None = None
+        self.trips = 0
+        """How many answers were waited for so far: round trips."""
         self.pulse: Pulse | None = None
 
     @property
