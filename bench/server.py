@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -121,11 +122,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds used so far by the server, all its threads and the processes it started."""
-        total = 0
-        for pid in _family(self.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / _TICKS_PER_S
+        return family_cpu_s(self.pid)
 
     def memory_bytes(self, field: str) -> int:
         """A field of /proc/PID/status, such as VmHWM or RssAnon, summed over the server's processes."""
@@ -150,6 +147,16 @@ class Server:
         return self._log.read_text(errors="replace")[-2000:]
 
 
+def family_cpu_s(pid: int) -> float:
+    """CPU seconds used so far by a process, all its threads and the processes it started, those that have ended included."""
+    total = 0
+    for one in _family(pid):
+        with suppress(FileNotFoundError):  # it has just ended: its parent has its time
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15]))
+    return total / _TICKS_PER_S
+
+
 def _family(pid: int) -> list[int]:
     """A process and its children's children."""
     found, waiting = [], [pid]
@@ -157,7 +164,8 @@ def _family(pid: int) -> list[int]:
         one = waiting.pop()
         found.append(one)
         for children in Path(f"/proc/{one}/task").glob("*/children"):
-            waiting += [int(child) for child in children.read_text().split()]
+            with suppress(FileNotFoundError):
+                waiting += [int(child) for child in children.read_text().split()]
     return found
 
 
@@ -193,13 +201,13 @@ class Watch:
                 return
 
 
-def create_key(program: Path, data: Path) -> str:
-    """A new key with the scope `destination`, made by the command line as an operator would.
+def create_key(program: Path, data: Path, account: str = "default") -> str:
+    """A new key of an account with the scope `destination`, made by the command line as an operator would.
 
     Raises:
         ServerFailed: the command failed or printed no key.
     """
-    command = [str(program), "key", "create", "bench", "--scope", "destination", "--data", str(data)]
+    command = [str(program), "key", "create", "bench", "--scope", "destination", "--account", account, "--data", str(data)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     key = done.stdout.strip()
     if done.returncode != 0 or not key or "\n" in key:

@@ -1,0 +1,165 @@
+"""Nodes on PostgreSQL: `python -m bench.nodes`. Rates and CPU a message of one node, of two on one database, and on a grown store.
+
+Starts a PostgreSQL of its own on this machine, as durable as one in earnest, unless `--database-url` names one; then the CPU of the
+database is not seen. What is on other machines in earnest shares this one here: CPU microseconds a message say more than rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import sys
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from bench.server import Server, create_key, family_cpu_s
+from bench.traffic import PEOPLE, Traffic
+from bench.wrk import Workload, WrkResult, run_wrk
+from tests.postgres import Postgres
+
+SINGLES = Workload("singles @64", 64)
+BATCHES = Workload("batches @16", 16, batch=100)
+FILL = Workload("fill", 16, batch=100)
+SERVER_SETTINGS = (
+    "shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=15min", "effective_cache_size=2GB",
+)  # fmt: skip
+_COUNTER = re.compile(r"^(\w+) ([0-9.]+)$", re.MULTILINE)
+
+
+@dataclass
+class Place:
+    """A database, the nodes on it, and the traffic."""
+
+    program: Path
+    folder: Path
+    url: str
+    postgres: Postgres | None
+    seconds: float
+    traffic: Traffic
+
+    def database_cpu_s(self) -> float:
+        """CPU seconds the database used so far; 0 for one that is not this program's own."""
+        return family_cpu_s(self.postgres.pid) if self.postgres else 0.0
+
+    def node(self, name: str) -> Server:
+        """A node that runs."""
+        return Server(self.program, self.folder / name).start()
+
+    def key(self, name: str, account: str) -> str:
+        """A key of an account."""
+        return create_key(self.program, self.folder / name, account)
+
+    def drive(self, node: Server, key: str, workload: Workload, seconds: float) -> WrkResult:
+        """Drive one node."""
+        return run_wrk(
+            workload, url=node.url, key=key, pool=self.folder / "pool.txt", people=self.traffic.people, seed=secrets.randbits(52),
+            lag_s=0, seconds=seconds,
+        )  # fmt: skip
+
+    def window(self, label: str, nodes: list[Server], keys: list[str], workload: Workload) -> float:
+        """Drive all nodes at once; print what that came to. Messages a second."""
+        before = [_counters(node) for node in nodes]
+        used, database = [node.cpu_s() for node in nodes], self.database_cpu_s()
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            found = list(pool.map(lambda pair: self.drive(pair[0], pair[1], workload, self.seconds), zip(nodes, keys, strict=True)))
+        node_s = sum(node.cpu_s() - earlier for node, earlier in zip(nodes, used, strict=True))
+        database_s = self.database_cpu_s() - database
+        after = [_counters(node) for node in nodes]
+        messages = sum((one.requests - one.status_errors) * workload.messages_per_request for one in found)
+        groups, trips, sizes, conflicts = (
+            sum(late[name] - early[name] for late, early in zip(after, before, strict=True))
+            for name in ("goodword_commit_seconds_count", "goodword_database_round_trips_total", "goodword_group_size_sum",
+                         "goodword_conflicts_total")
+        )  # fmt: skip
+        rate = messages / max(one.seconds for one in found)
+        errors = sum(one.status_errors + one.socket_errors for one in found)
+        per = 1e6 / max(1, messages)
+        print(
+            f"{label:<44}{rate:>9,.0f}/s   node {node_s * per:6.1f} us   database {database_s * per:6.1f} us   "
+            f"p99 {max(one.p99_ms for one in found):6.0f} ms   {sizes / max(1, groups):5.0f} a group   "
+            f"{trips / max(1, groups):4.1f} trips a group   {conflicts:.0f} conflicts   {errors} errors",
+            flush=True,
+        )
+        return rate
+
+
+def _counters(node: Server) -> dict[str, float]:
+    with urllib.request.urlopen(node.url + "/metrics", timeout=30) as answer:
+        return {name: float(value) for name, value in _COUNTER.findall(answer.read().decode())}
+
+
+def main() -> None:
+    """Measure, and print a line a window."""
+    parser = argparse.ArgumentParser(prog="python -m bench.nodes", description=__doc__)
+    parser.add_argument("--database-url", help="an empty database to fill (default: a PostgreSQL of its own)")
+    parser.add_argument("--events", type=float, default=0, metavar="N", help="also on a store grown to N messages, such as 5e6")
+    parser.add_argument("--people", type=int, default=PEOPLE, metavar="N", help=f"persons (default: {PEOPLE:,})")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a window (default: 5)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="windows of each kind (default: 3)")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="goodword-bench-")))
+        postgres = None if options.database_url else stack.enter_context(Postgres(options=SERVER_SETTINGS))
+        url = options.database_url or (postgres.database("bench") if postgres else "")
+        os.environ["GOODWORD_DATABASE_URL"] = url
+        os.environ.setdefault("GOODWORD_MASTER_KEY", "A" * 43 + "=")
+        traffic = Traffic(secrets.randbits(64), options.people)
+        traffic.write_pool(folder / "pool.txt")
+        program = Path(sys.executable).with_name("goodword")
+        _measure(Place(program, folder, url, postgres, options.seconds, traffic), options.repeats, int(options.events))
+
+
+def _measure(place: Place, repeats: int, events: int) -> None:
+    one = place.node("one")
+    try:
+        key, other_key = place.key("one", "default"), place.key("one", "other")
+        small = _windows(place, "one node", [one], [key], repeats)
+        other = place.node("two")
+        try:
+            for label, keys in (("two nodes, one account", [key, key]), ("two nodes, an account each", [key, other_key])):
+                both = _windows(place, label, [one, other], keys, repeats)
+                print("  of one node's rate: " + ", ".join(f"{name} {both[name] / small[name]:.2f}" for name in small), flush=True)
+        finally:
+            other.stop()
+        if events:
+            _grow(place, one, key, events)
+            grown = _windows(place, f"one node at {events / 1e6:.1f} M", [one], [key], repeats)
+            print("  of the rate on the small store: " + ", ".join(f"{name} {grown[name] / small[name]:.2f}" for name in small), flush=True)
+    finally:
+        one.stop()
+
+
+def _windows(place: Place, label: str, nodes: list[Server], keys: list[str], repeats: int) -> dict[str, float]:
+    """The middle rate of several windows, by workload."""
+    middle = {}
+    for workload in (SINGLES, BATCHES):
+        rates = sorted(place.window(f"{label}, {workload.name}", nodes, keys, workload) for _ in range(repeats))
+        middle[workload.name] = rates[len(rates) // 2]
+    return middle
+
+
+def _grow(place: Place, node: Server, key: str, events: int) -> None:
+    """Fill by batches until there are so many messages."""
+    began, stored = time.perf_counter(), 0
+    while stored < events:
+        place.drive(node, key, FILL, 20)
+        with psycopg.connect(place.url) as reader:
+            found = reader.execute("SELECT count(*) FROM event").fetchone()
+        assert found is not None
+        stored = int(found[0])
+        print(f"  {stored:,} messages after {time.perf_counter() - began:,.0f} s", flush=True)
+    with psycopg.connect(place.url, autocommit=True) as owner:
+        owner.execute("CHECKPOINT")
+
+
+if __name__ == "__main__":
+    main()
