@@ -3,7 +3,7 @@
 1. A number is handed out once, to one node, in blocks whose keys were committed before.
 2. A destroyed key leaves its row before `destroy` returns, and the files of the database when `rewrite` next runs: the partition of
    KEYS_A_PARTITION keys it was in is written anew. Its log, standbys and backups are that small database's own, and kept briefly.
-3. Nodes keep keys in memory for CACHE_S at most, and a destroyed one not beyond the next query: `refresh`.
+3. Nodes keep keys in memory for CACHE_S and a group's time at most, and a destroyed one not beyond the next query: `refresh`.
 
 store      one row: id, the wrapped pepper, the highest number handed out, how many tombstones there are
 slot       a profile's data key, wrapped as in `cipher.py`; empty, with the time, once destroyed. Partitioned by number
@@ -36,8 +36,12 @@ FORMAT = 1
 CHUNK_MIN, CHUNK_MAX = 64, 2048
 KEYS_A_PARTITION = 1 << 15
 """2 MiB and more: written anew in tens of milliseconds when one of its keys is destroyed."""
-CACHE_S = 5.0
+CACHE_S, GROUP_S = 4.0, 1.0
 BATCH = 10_000
+WRAPPED = (
+    f"SELECT s.number, s.wrapped FROM carray(?) k JOIN LATERAL (SELECT * FROM {SCHEMA}.slot x WHERE x.number = k.value OFFSET 0) s ON true"
+)
+"""Wrapped keys, asked of the database of the data where that has both."""
 _OPENING = 0x676F6F64  # the advisory lock of whoever makes the tables, or rewrites a partition
 
 TABLES = f"""
@@ -182,14 +186,23 @@ class KeyTable:
     def fetch(self, profile_ids: Iterable[int]) -> None:
         """Have the keys of these profiles at hand, in one question."""
         with self._mutex:
-            self._expire()
-            missing = [number for number in profile_ids if number not in self._cache and number not in self._own]
-            if missing:
+            if missing := self.missing(profile_ids):
                 with self._asking() as connection:
                     sql = "SELECT s.number, s.wrapped FROM unnest($1) AS k(value) JOIN slot s ON s.number = k.value"
                     rows = connection.execute(sql, (Ints(missing),), binary=True).fetchall()
-                found = {number: self._unwrapped(number, wrapped) for number, wrapped in rows}
-                self._cache.update((number, found.get(number)) for number in missing)
+                self.keep(missing, rows)
+
+    def missing(self, profile_ids: Iterable[int]) -> list[int]:
+        """Those whose keys are not at hand."""
+        with self._mutex:
+            self._expire()
+            return [number for number in profile_ids if number not in self._cache and number not in self._own]
+
+    def keep(self, asked: list[int], rows: Iterable[tuple[int, bytes]]) -> None:
+        """Keep what `WRAPPED` found of those asked for."""
+        with self._mutex:
+            found = {number: self._unwrapped(number, wrapped) for number, wrapped in rows}
+            self._cache.update((number, found.get(number)) for number in asked)
 
     def key(self, profile_id: int) -> bytes | None:
         """The 32-byte data key; None when destroyed or never handed out. Errors: KeyStoreDamaged, DatabaseFailure."""
@@ -197,7 +210,8 @@ class KeyTable:
         if key is not None:
             return key
         with self._mutex:
-            if profile_id not in self._cache or time.monotonic() > self._cached_until:
+            # a group's keys are all at hand when it begins: that they grow old before its end must not cost a question each
+            if profile_id not in self._cache or time.monotonic() > self._cached_until + GROUP_S:
                 self.fetch((profile_id,))
             return self._cache[profile_id]
 

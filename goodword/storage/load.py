@@ -35,8 +35,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     facts = Facts(account=store.accounts.get(account), accounts=store.accounts_by_id, keys=store.keys_by_id)
     claims = _ask_claims(store, account, lookup.claims)  # all is asked before the first answer is waited for
     owned = _ask_owners(store, account, lookup.keys)
-    if lookup.message_ids:
-        _load_seen(store, account, lookup.message_ids, facts)
+    _take_seen(_ask_seen(store, account, lookup.message_ids), facts)
     _take_claims(claims, facts)
     _take_owners(store, owned, facts)
     wanted: set[ProfileId] = set(lookup.profile_ids)
@@ -48,7 +47,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
         if command.account == account:
             wanted |= wanted_profiles(command, owners)
     if store.nodes is not None:
-        store.fetch_keys({owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None})
+        store.ask_keys(wanted.union(owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None))
     facts.profiles = load_profiles(store, account, wanted)
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
@@ -64,21 +63,30 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     return facts
 
 
-def _load_seen(store: Store, account: int, message_ids: Sequence[str], facts: Facts) -> None:
+def _ask_seen(store: Store, account: int, message_ids: Sequence[str]) -> Asked:
+    if not message_ids:
+        return {}, ()
     hashes = store.sealer.hashes(account, "m", message_ids)
+    if store.nodes is not None:
+        return hashes, store.nodes.seen(account, list(hashes))
     found = store.find_messages(account, list(hashes))
     if not found:
-        return
+        return {}, ()
     rows = store.database.load(
         "SELECT e.arrival, e.profile_id, e.duplicate_of, o.profile_id FROM carray(?) k"
         " CROSS JOIN event e ON e.account_id = ? AND e.arrival = k.value"
         " LEFT JOIN event o ON o.account_id = e.account_id AND o.arrival = e.duplicate_of",
         (store.database.ints(sorted(found.values())), account),
     )
-    stored = {arrival: (duplicate_of, person if original is None else original) for arrival, person, duplicate_of, original in rows}
-    for hash16, arrival in found.items():
-        duplicate_of, person = stored.get(arrival, (None, 0))
-        facts.seen[hashes[hash16]] = EventRef(arrival, ProfileId(person), hash16, duplicate_of=duplicate_of)
+    stored = {arrival: more for arrival, *more in rows}
+    return hashes, [(hash16, arrival, *stored.get(arrival, (None, None, None))) for hash16, arrival in found.items()]
+
+
+def _take_seen(asked: Asked, facts: Facts) -> None:
+    hashes, rows = asked
+    for hash16, arrival, person, duplicate_of, original in rows:
+        number = ProfileId((person if original is None else original) or 0)
+        facts.seen[hashes[hash16]] = EventRef(arrival, number, hash16, duplicate_of=duplicate_of)
 
 
 def _ask_claims(store: Store, account: int, claims: set[str]) -> Asked:
@@ -135,12 +143,19 @@ def _load_merged(store: Store, account: int, profile_ids: set[ProfileId], facts:
 
 def load_profiles(store: Store, account: int, profile_ids: set[ProfileId]) -> dict[ProfileId, Profile]:
     """Those of the profiles that exist, are this account's, and have not been deleted."""
-    if not profile_ids:
-        return {}
-    rows = store.database.load(
+    return opened_profiles(store, ask_profiles(store, account, profile_ids)) if profile_ids else {}
+
+
+def ask_profiles(store: Store, account: int, profile_ids: set[ProfileId]) -> Iterable[Row]:
+    """Ask for profiles; `opened_profiles` takes the answer."""
+    return store.database.load(
         "SELECT p.id, p.doc FROM carray(?) k CROSS JOIN profile p ON p.id = k.value AND p.account_id = ?",
         (store.database.ints(sorted(profile_ids)), account),
     )
+
+
+def opened_profiles(store: Store, rows: Iterable[Row]) -> dict[ProfileId, Profile]:
+    """Profiles of rows, but those of the deleted."""
     found = {}
     for number, doc in store.refreshed(rows, 0):
         key = store.keys.key(number)

@@ -1,27 +1,29 @@
 """Loads what deciding about referrals takes: in stages, a bounded number of statements each, however many commands a group has.
 
 Who is meant (clicks, codes, coupons, shares) comes first, then the friends' journeys, then the advocates these name, and who
-referred those.
+referred those. A stage is written as `Steps`: it asks, yields, and takes the answer, so that several are waited for together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from goodword.core import command as c
 from goodword.core.account import CONVERSION, REGISTRATION
-from goodword.core.event import IS_EVENT, TRACK
 from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends, wanted_recipients
 from goodword.core.profile import ProfileId
-from goodword.core.referral import Click, Evidence, Journey, Shareable, Step
+from goodword.core.referral import Click, Evidence, Journey, Shareable
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
-from goodword.core.reward import Earning, Passed, Reward
+from goodword.core.reward import Passed, Reward
+from goodword.storage.driver import Row
 from goodword.storage.load_block import reference_for
+from goodword.storage.load_past import Steps, credited, earned, past, spent
 from goodword.storage.load_pool import load_pools
-from goodword.storage.load_surroundings import load_surroundings
+from goodword.storage.load_surroundings import surroundings
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -128,13 +130,18 @@ class Loading:
         self.advocates: set[ProfileId] = set()
         self.clicked: set[ProfileId] = set()
         self.now = self.known.now
+        self._asked: dict[str, set[ProfileId]] = {"profile": set(), "journey": set()}
 
     def by_hash(self, kind: str, texts: Iterable[str]) -> dict[bytes, str]:
         """Texts by the hashes they are stored under."""
         return self.store.sealer.hashes(self.account, kind, texts)
 
-    def read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, keys: Iterable[Any], *more: Any) -> list[Row]:
         """Rows joined with a list of keys: the list is `k.value`, its place the first `?`."""
+        return list(self.ask(sql, keys, *more))
+
+    def ask(self, sql: str, keys: Iterable[Any], *more: Any) -> Iterable[Row]:
+        """As `read`, but not waited for before the rows are looked at."""
         ordered = sorted(keys)
         database = self.store.database
         if ordered and isinstance(ordered[0], bytes):
@@ -143,7 +150,7 @@ class Loading:
             array = database.texts(ordered)
         else:
             array = database.ints(ordered)
-        return list(database.load(sql, (array, *more))) if ordered else []
+        return database.load(sql, (array, *more)) if ordered else ()
 
     def named(self, asked: ReferralLookup) -> None:
         """Clicks, codes, slots, coupons: whoever a message or a call names."""
@@ -255,35 +262,40 @@ class Loading:
         self.resolve(numbers)
         self.profiles({self.facts.merged.get(number, number) for number in numbers})
 
-    def _keep_rewards(self, rows: list[tuple[Any, ...]]) -> None:
-        for row in self.store.refreshed(rows, 1):
-            reward = read_reward(self.store, row)
-            self.known.keep(reward)
-        for number, moves in self.read(
+    def _keep_rewards(self, rows: Iterable[Row]) -> None:
+        self.together(self._keeping(rows))
+
+    def _keeping(self, rows: Iterable[Row]) -> Steps:
+        found = self.store.refreshed(rows, 1)
+        for row in found:
+            self.known.keep(read_reward(self.store, row))
+        moved = self.ask(
             "SELECT t.reward_id, max(t.seq) + 1 FROM carray(?) k"
             " CROSS JOIN reward_transition t ON t.account_id = ? AND t.reward_id = k.value GROUP BY t.reward_id",
-            {row[0] for row in rows},
+            {row[0] for row in found},
             self.account,
-        ):
+        )
+        yield
+        for number, moves in moved:
             self.known.moves[number] = moves
 
     def people(self, friends: set[ProfileId], advocates: set[ProfileId]) -> None:
-        """Journeys of friends, the advocates they name, who referred those; profiles, rewards and counters of all of them."""
+        """Journeys of friends, the advocates they name, who referred those; profiles, rewards and counters of all of them.
+
+        Most numbers are of nobody who was merged, so what they are asked for is asked together with whether they were."""
         known = self.known
-        self.resolve(friends | advocates)
         merged = self.facts.merged
+        self.together(*self.about(friends | advocates, friends))
         friends = {merged.get(number, number) for number in friends}
         self.profiles(friends | {merged.get(number, number) for number in advocates})
         everyone = {number for friend in friends for number in self.numbers(friend)}
         self.journeys(everyone)
-        self._match_back(friends)
-        named = advocates | {
-            touch.advocate_id for number in everyone if number in known.journeys for touch in known.journeys[number].touches
-        }
+        named = advocates | self._touched(everyone)
+        self.together(self._matching_back(friends), *self.about(named - everyone, named - everyone))
         named |= {to.advocate_id for shared in known.recipients.values() for to in shared}
         asked = set(everyone)
         for _ in range(ANCESTORS_MAX):
-            self.resolve(named)
+            self.together(*self.about(named - asked, named - asked))
             named = {merged.get(number, number) for number in named} - asked
             if not named:
                 break
@@ -291,11 +303,23 @@ class Loading:
             self.profiles(named)
             self.journeys({number for advocate in named for number in self.numbers(advocate)})
             named = self._touched(named)
-        load_surroundings(self, friends)
         asks = any(reward.rules.asks_what_was_done for document in known.programs.terms for reward in document.rewards)
-        self._histories(friends | asked if asks else friends)
-        self._rewards_of(everyone)
-        self._counters(asked)
+        self.together(
+            *surroundings(self, friends),
+            past(self, friends | asked if asks else friends),
+            self._rewards_of(everyone),
+            *self._counters(asked),
+        )
+
+    @staticmethod
+    def together(*parts: Steps) -> None:
+        """Ask what all of these ask before the first answer is waited for; what they ask then likewise."""
+        for _ in zip_longest(*parts):
+            pass
+
+    def about(self, numbers: set[ProfileId], travellers: set[ProfileId]) -> tuple[Steps, ...]:
+        """Whether numbers became part of others; their profiles, and the journeys of some."""
+        return self._resolving(numbers), self._profiling(numbers), self._journeying(travellers)
 
     def numbers(self, number: ProfileId) -> tuple[ProfileId, ...]:
         """A profile's number and those of all that became part of it."""
@@ -309,107 +333,91 @@ class Loading:
 
     def resolve(self, numbers: set[ProfileId]) -> None:
         """Learn which numbers became part of others."""
-        unknown = numbers - self.facts.merged.keys() - self.facts.profiles.keys()
-        for source, target in self.read(
+        self.together(self._resolving(numbers))
+
+    def _resolving(self, numbers: set[ProfileId]) -> Steps:
+        rows = self.ask(
             "SELECT m.source, m.target FROM carray(?) k CROSS JOIN merged m ON m.account_id = ? AND m.source = k.value",
-            unknown,
+            numbers - self.facts.merged.keys() - self.facts.profiles.keys(),
             self.account,
-        ):
+        )
+        yield
+        for source, target in rows:
             self.facts.merged[source] = target
 
     def profiles(self, numbers: set[ProfileId]) -> None:
         """Load those profiles that are not loaded yet."""
-        from goodword.storage.load import load_profiles
+        self.together(self._profiling(numbers))
 
-        self.facts.profiles.update(load_profiles(self.store, self.account, numbers - self.facts.profiles.keys()))
+    def _profiling(self, numbers: set[ProfileId]) -> Steps:
+        from goodword.storage.load import ask_profiles, opened_profiles
+
+        wanted = numbers - self.facts.profiles.keys() - self._asked["profile"]
+        if wanted:
+            self._asked["profile"] |= wanted
+            self.store.ask_keys(wanted)
+            rows = ask_profiles(self.store, self.account, wanted)
+            yield
+            self.facts.profiles.update(opened_profiles(self.store, rows))
 
     def journeys(self, numbers: set[ProfileId]) -> None:
         """Load journeys."""
-        rows = self.read(
-            "SELECT j.profile_id, j.doc FROM carray(?) k CROSS JOIN journey j ON j.account_id = ? AND j.profile_id = k.value",
-            numbers - self.known.journeys.keys(),
-            self.account,
-        )
-        for number, doc in self.store.refreshed(rows, 0):
-            key = self.store.keys.key(number)
-            if key is not None:
-                self.known.journeys[number] = _journey(self.store.sealer.open_body(key, doc))
+        self.together(self._journeying(numbers))
 
-    def _match_back(self, friends: set[ProfileId]) -> None:
+    def _journeying(self, numbers: set[ProfileId]) -> Steps:
+        wanted = numbers - self._asked["journey"]
+        if wanted:
+            self._asked["journey"] |= wanted
+            rows = self.ask(
+                "SELECT j.profile_id, j.doc FROM carray(?) k CROSS JOIN journey j ON j.account_id = ? AND j.profile_id = k.value",
+                wanted,
+                self.account,
+            )
+            yield
+            for number, doc in self.store.refreshed(rows, 0):
+                key = self.store.keys.key(number)
+                if key is not None:
+                    self.known.journeys[number] = _journey(self.store.sealer.open_body(key, doc))
+
+    def _matching_back(self, friends: set[ProfileId]) -> Steps:
         """Shares that the friends' addresses received: those of their profiles, and those their messages bring."""
         emails = {email for friend in friends if (profile := self.facts.profiles.get(friend)) for email in profile.emails}
         hashes = self.by_hash("e", emails | self.emails)
-        for email, share, advocate, program, campaign, at in self.read(
+        rows = self.ask(
             "SELECT p.email, s.id, s.profile_id, s.program, s.campaign_id, s.at FROM carray(?) k"
             " CROSS JOIN share_recipient p ON p.account_id = ?2 AND p.email = k.value"
             " CROSS JOIN share s ON s.account_id = ?2 AND s.id = p.share_id",
             hashes,
             self.account,
-        ):
+        )
+        yield
+        for email, share, advocate, program, campaign, at in rows:
             to = SharedTo(share, ProfileId(advocate), program, campaign, at)
             self.known.recipients.setdefault(hashes[email], []).append(to)
 
-    def _histories(self, friends: set[ProfileId]) -> None:
-        """What people without a journey did before there were campaigns, from the log."""
-        listened = self.known.programs.listened
-        new = {friend for friend in friends if friend in self.facts.profiles and friend not in self.known.journeys}
-        if not new or not listened:
-            return
-        home = {number: friend for friend in new for number in self.numbers(friend)}
-        arrivals = {arrival: friend for number, friend in home.items() for arrival in self.store.people.waiting_of(number)}
-        for number, arrival in self.read(
-            "SELECT p.profile_id, p.arrival FROM carray(?) k CROSS JOIN person_event p ON p.account_id = ? AND p.profile_id = k.value",
-            home,
-            self.account,
-        ):
-            arrivals[arrival] = home[number]
-        found: dict[ProfileId, list[Step]] = {}
-        for arrival, hash16, name, at, received_at, flags, amount, currency in self.read(
-            "SELECT e.arrival, e.hash, e.name, e.at, e.received_at, e.flags, e.amount, e.currency FROM carray(?) k"
-            " CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ? AND e.type = ? AND e.duplicate_of IS NULL",
-            arrivals,
-            self.account,
-            TRACK,
-        ):
-            if flags & IS_EVENT and name.casefold() in listened:
-                step = Step(arrival, hash16.hex(), name, at, received_at, bool(flags & 1), amount, currency)
-                found.setdefault(arrivals[arrival], []).append(step)
-        self.known.histories = {friend: tuple(steps) for friend, steps in found.items()}
-
-    def _rewards_of(self, journeys: set[ProfileId]) -> None:
+    def _rewards_of(self, journeys: set[ProfileId]) -> Steps:
         sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.journey_id = k.value"
-        self._keep_rewards(self.read(sql, journeys, self.account))
+        rows = self.ask(sql, journeys, self.account)
+        yield
+        yield from self._keeping(rows)
 
-    def _counters(self, people: set[ProfileId]) -> None:
+    def _nth_rewards(self, numbers: set[ProfileId]) -> Steps:
+        sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value AND r.nth > 0"
+        rows = self.ask(sql, numbers, self.account)
+        yield
+        yield from self._keeping(rows)
+
+    def _counters(self, people: set[ProfileId]) -> Iterable[Steps]:
         """What limits, Nth rules and budgets count, where any terms have such rules."""
         terms = self.known.programs.terms
         rewards = [reward for document in terms for reward in document.rewards]
-        numbers = {number for person in people for number in self.numbers(person)}
         home = {number: person for person in people for number in self.numbers(person)}
         if not self.known.campaigns:
             return
-        for advocate, program, day, count in self.read(
-            "SELECT x.advocate_id, x.program, x.day, x.count FROM carray(?) k"
-            " CROSS JOIN credited x ON x.account_id = ? AND x.advocate_id = k.value",
-            numbers,
-            self.account,
-        ):
-            days = self.known.credited.setdefault((home[advocate], program), {})
-            days[day] = days.get(day, 0) + count
+        yield credited(self, home)
         if any(reward.rules.limits or reward.rules.annual_value_max or reward.rules.once == "person" for reward in rewards):
-            for profile, program, name, unit, day, count, value in self.read(
-                "SELECT x.profile_id, x.program, x.name, x.unit, x.day, x.count, x.value FROM carray(?) k"
-                " CROSS JOIN earned x ON x.account_id = ? AND x.profile_id = k.value",
-                numbers,
-                self.account,
-            ):
-                earning = Earning(home[profile], "", program, name, unit, day, count, value)
-                self.known.earned.setdefault(home[profile], []).append(earning)
+            yield earned(self, home)
         if any(reward.rules.nth or reward.rules.milestones for reward in rewards):
-            sql = f"SELECT {REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.profile_id = k.value AND r.nth > 0"
-            self._keep_rewards(self.read(sql, numbers, self.account))
+            yield self._nth_rewards(set(home))
         if any(document.budgets for document in terms):
-            for campaign_id, unit, day, count, value in self.store.database.load(
-                "SELECT campaign_id, unit, day, count, value FROM spent WHERE account_id = ?", (self.account,)
-            ):
-                self.known.spent.setdefault((campaign_id, unit), {})[day] = (count, value)
+            yield spent(self)

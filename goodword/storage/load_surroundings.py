@@ -11,6 +11,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Evidence, Journey
 
 if TYPE_CHECKING:
+    from goodword.storage.load_past import Steps
     from goodword.storage.load_referral import Loading
 
 SHARES_DAYS_MS = 7 * 24 * 3_600_000
@@ -20,7 +21,7 @@ ALIKE_MAX = 20
 _evidence = msgspec.json.Decoder(Evidence).decode
 
 
-def load_surroundings(loading: Loading, friends: set[ProfileId]) -> None:
+def surroundings(loading: Loading, friends: set[ProfileId]) -> tuple[Steps, ...]:
     """For the friends of a group and the advocates their journeys name."""
     known, merged = loading.known, loading.facts.merged
     advocates: set[ProfileId] = set()
@@ -30,38 +31,41 @@ def load_surroundings(loading: Loading, friends: set[ProfileId]) -> None:
         for advocate in theirs - {friend}:
             _browsers(loading, journeys, advocate)
         advocates |= theirs
-    _shares(loading, advocates)
-    _alike(loading, friends)
+    return _shares(loading, advocates), _alike(loading, friends)
 
 
-def _shares(loading: Loading, advocates: set[ProfileId]) -> None:
-    for advocate, count in loading.read(
+def _shares(loading: Loading, advocates: set[ProfileId]) -> Steps:
+    rows = loading.ask(
         "SELECT s.profile_id, sum(CASE WHEN s.recipients > 1 THEN s.recipients ELSE 1 END) FROM carray(?) k"
         " CROSS JOIN share s ON s.account_id = ? AND s.profile_id = k.value AND s.at > ? GROUP BY s.profile_id",
         advocates - loading.known.shares.keys(),
         loading.account,
         loading.now - SHARES_DAYS_MS,
-    ):
+    )
+    yield
+    for advocate, count in rows:
         loading.known.shares[ProfileId(advocate)] = count
 
 
-def _alike(loading: Loading, friends: set[ProfileId]) -> None:
+def _alike(loading: Loading, friends: set[ProfileId]) -> Steps:
     """Whose friends look like these: few, so their profiles are loaded, to be compared."""
     profiles = loading.facts.profiles
     emails = {email for friend in friends if (profile := profiles.get(friend)) is not None for email in profile.emails} | loading.emails
     tokens = loading.by_hash("l", {token_of(email) for email in emails})
-    found: dict[bytes, int] = {}
-    wanted: set[ProfileId] = set()
-    for hash16, advocate, friend in loading.read(
+    rows = loading.ask(
         "SELECT r.alike, r.advocate_id, r.friend_id FROM carray(?) k CROSS JOIN relationship r ON r.account_id = ? AND r.alike = k.value",
         tokens,
         loading.account,
-    ):
+    )
+    yield
+    found: dict[bytes, int] = {}
+    wanted: set[ProfileId] = set()
+    for hash16, advocate, friend in rows:
         found[hash16] = found.get(hash16, 0) + 1
         if found[hash16] <= ALIKE_MAX:
             loading.known.alike.setdefault((ProfileId(advocate), tokens[hash16]), set()).add(ProfileId(friend))
             wanted.add(ProfileId(friend))
-    loading.resolve(wanted)
+    loading.together(*loading.about(wanted, set()))
     merged = loading.facts.merged
     loading.profiles({merged.get(number, number) for number in wanted})
 

@@ -21,7 +21,7 @@ from goodword.core.fresh import Place
 from goodword.core.times import Millis
 from goodword.storage.driver import LEASE_S, Row
 from goodword.storage.failure import CommitUnknown, Conflict, DatabaseFailure
-from goodword.storage.keytable import KeyTable
+from goodword.storage.keytable import WRAPPED, KeyTable
 from goodword.storage.partition import Periods
 from goodword.storage.postgres import Database
 
@@ -55,6 +55,7 @@ class Nodes:
         self.before: dict[int, int] = {}
         """Of the accounts that are held: the last place given out in this group, and before it."""
         self._known: dict[int, _State] = {}
+        self._keys_asked: list[tuple[list[int], Iterable[Row]]] = []
         self._asked: list[Iterable[Row]] = []
         self._held: tuple[int, ...] = ()
         self._number = 0
@@ -87,6 +88,7 @@ class Nodes:
 
     def hold(self, wanted: Counter[int], now: Millis) -> None:
         """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""
+        self._keys_asked = []
         self.database.begin()
         floor = self.periods.floor(now)
         self._held = tuple(sorted(wanted))  # in one order everywhere, so that nodes do not wait for each other in a circle
@@ -162,8 +164,33 @@ class Nodes:
 
     def find_messages(self, account: int, hashes: list[bytes]) -> dict[bytes, int]:
         """The arrivals of those of an account's message ids that were stored."""
-        sql = "SELECT m.hash, m.arrival FROM carray(?) k CROSS JOIN message m ON m.account_id = ? AND m.hash = k.value"
-        return dict(self.database.load(sql, (self.database.blobs(sorted(hashes)), account)))
+        return {hash16: arrival for hash16, arrival, *_ in self.seen(account, hashes)}
+
+    def seen(self, account: int, hashes: list[bytes]) -> Iterable[Row]:
+        """Of those of an account's message ids that were stored: hash, arrival, whose it is, which message it repeats and whose that is."""
+        sql = (
+            "SELECT m.hash, m.arrival, e.profile_id, e.duplicate_of, o.profile_id FROM carray(?) k"
+            " CROSS JOIN message m ON m.account_id = ? AND m.hash = k.value"
+            " LEFT JOIN event e ON e.account_id = m.account_id AND e.arrival = m.arrival"
+            " LEFT JOIN event o ON o.account_id = e.account_id AND o.arrival = e.duplicate_of"
+        )
+        return self.database.load(sql, (self.database.blobs(sorted(hashes)), account))
+
+    def ask_keys(self, profile_ids: Iterable[int]) -> None:
+        """Have these people's keys at hand after `take_keys`, with what is asked next in one round trip, where one database has both."""
+        missing = self.keys.missing(profile_ids)
+        if not missing:
+            return
+        if self.keys.url == self.database.url:
+            self._keys_asked.append((missing, self.database.load(WRAPPED, (self.database.ints(missing),))))
+        else:
+            self.keys.fetch(missing)
+
+    def take_keys(self) -> None:
+        """Keep what was asked for."""
+        asked, self._keys_asked = self._keys_asked, []
+        for missing, rows in asked:
+            self.keys.keep(missing, rows)
 
     def index(self, events: Sequence[Row]) -> None:
         """Have events found by their message's id, and by their person: rows of `event`; part of the transaction."""

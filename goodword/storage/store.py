@@ -254,7 +254,9 @@ class Store:
         if self.nodes is None:
             self.keys.refresh()
         else:
-            if self._holder != get_ident():  # a held account said so itself (`_arrived`)
+            if self._holder == get_ident():  # a held account said itself whether people were deleted (`arrived`)
+                self.nodes.take_keys()
+            else:
                 self.keys.refresh()
             if person is not None:
                 self.fetch_keys(row[person] for row in read)
@@ -264,6 +266,11 @@ class Store:
         """Have these people's keys at hand, where asking for them one by one takes a journey each."""
         if self.nodes is not None:
             self.keys.fetch(profile_ids)
+
+    def ask_keys(self, profile_ids: Iterable[int]) -> None:
+        """As `fetch_keys`, for a group, by the time that what it asks next is answered."""
+        if self.nodes is not None:
+            self.nodes.ask_keys(profile_ids)
 
     def is_behind(self) -> bool:
         """Whether a destruction of keys waits to be repeated in the database: what stood beside it was not committed."""
@@ -310,6 +317,7 @@ class Store:
             self.keys.refresh()
         if has_settings or has_erased:  # what was loaded by old settings, or with a key that is no more
             facts = load(self, commands, now)
+        self.nodes.take_keys()
         for account, known in facts.items():
             known.place = self.nodes.places.get(account) or Place()
         return facts

@@ -23,6 +23,7 @@ from goodword.core.profile import IdentityKey
 from goodword.engine import Engine, Unavailable
 from goodword.storage import tombstone
 from goodword.storage.failure import CommitUnknown, ConnectionLost, DatabaseFailure
+from goodword.storage.keytable import KeyTable
 from goodword.storage.query import person
 from goodword.storage.query.message import messages
 from goodword.storage.schema import NewerSchema, NotGoodword
@@ -30,6 +31,7 @@ from goodword.storage.store import Store
 from goodword.storage.verify import verify
 from goodword.worker.lease import Leases
 from tests.postgres import Postgres
+from tests.referral.town import Town
 from tests.running import COMMAND, Server, make_key, problems, received, rows
 from tests.stores import URLS, Pool
 
@@ -283,3 +285,44 @@ def test_a_database_of_another_program_and_a_newer_schema_are_refused(postgres_p
         owner.execute("UPDATE meta SET value = '9999' WHERE name = 'schema'")
     with pytest.raises(NewerSchema):
         Store(tmp_path, url=newer)
+
+
+def test_a_group_takes_three_round_trips_at_most_and_one_of_referrals_seven(in_postgres: Pool, tmp_path: Path) -> None:
+    """The first groups make keys, and learn settings; a cache of keys that ends in between adds none."""
+    town = Town(tmp_path)
+    engine = town.engine
+
+    def trips(commands: list[c.Command]) -> int:
+        before = engine.measures.trips
+        assert {outcome.verdict for outcome in engine.execute(commands)} <= {"stored", "duplicate"}
+        return engine.measures.trips - before
+
+    def friends(name: str, advocates: str, copy: str = "") -> list[c.Command]:
+        return [
+            town.message("track", event="conversion", userId=f"{name}{n}", message_id=f"{name}{copy}{n}", properties={
+                "partner_conversion_id": f"{name}{n}", "cart_value": "20", "advocate_partner_user_id": f"{advocates}{n}",
+            })
+            for n in range(20)
+        ]  # fmt: skip
+
+    def identify() -> list[c.Command]:
+        return [town.message("identify", userId=f"u{number}", traits={"n": number}) for number in range(20)]
+
+    def track() -> list[c.Command]:
+        return [town.message("track", event="viewed", userId=f"u{number}") for number in range(20)]
+
+    keys = engine.store.keys
+    assert isinstance(keys, KeyTable)
+    while len(keys._free) < 200:
+        keys._free.clear()
+        keys.next_profile_id()
+    for commands in (identify(), friends("a", "u"), identify()):
+        trips(commands)
+    once = track()
+    assert [trips(identify()), trips(track()), trips(once), trips(once)] == [3, 2, 2, 2]
+    keys._cached_until = 0.0
+    keys._own = {number: keys._own[number] for number in keys._free}
+    assert trips(identify()) == 3
+    assert trips(friends("b", "u")) <= 6
+    assert trips(friends("b", "u", "again")) <= 7
+    town.close()
