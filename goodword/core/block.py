@@ -101,6 +101,8 @@ class Lists(Struct, frozen=True):
     """By IP version and how many bits of an address are not looked at."""
     agents: tuple[tuple[str, FilterType], ...] = ()
     people: frozenset[str] = frozenset()
+    since: dict[str, Millis] = field(default_factory=dict)
+    """When each entry that blocks was made, by its value."""
 
     @classmethod
     def of(cls, entries: Iterable[BlockEntry]) -> Lists:
@@ -109,6 +111,8 @@ class Lists(Struct, frozen=True):
         agents: list[tuple[str, FilterType]] = []
         people: set[str] = set()
         for entry in entries:
+            if entry.filter_type == "BLACK":
+                lists.since[entry.value] = entry.created_at
             match entry.list_type:
                 case "NORMALIZED_EMAIL":
                     lists.emails[entry.value] = entry.filter_type
@@ -122,7 +126,7 @@ class Lists(Struct, frozen=True):
                     agents.append((entry.value, entry.filter_type))
                 case _:
                     people.add(entry.value)
-        return cls(lists.emails, lists.domains, lists.networks, tuple(agents), frozenset(people))
+        return cls(lists.emails, lists.domains, lists.networks, tuple(agents), frozenset(people), lists.since)
 
     def of_email(self, hashed: str) -> Listed:
         """An address, by its keyed hash."""

@@ -15,6 +15,7 @@ from goodword.core.block import BlockEntry
 from goodword.core.referral import Case
 from goodword.core.reward import Passed
 from goodword.core.rule import click, history, identity, person
+from goodword.core.times import Millis
 
 Action = Literal["refuse", "review", "off"]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -40,22 +41,30 @@ class Reference(Struct, frozen=True):
     """By mailbox (`mailbox.normalize`)."""
     marks: frozenset[str] = frozenset()
     """Devices (`a...`) and mailboxes (`n...`) of blocked people (`block.marks_of`)."""
+    since: dict[str, Millis] = field(default_factory=dict)
+    """When each entry that blocks was made, by its domain, mailbox or mark."""
+
+    def reaches(self, value: str, case: Case) -> bool:
+        """Whether the entry that blocks this value was made before the event was settled: it does not reach back (domain 2.8)."""
+        return self.since.get(value, 0) <= case.settled_at
 
     def with_entry(self, entry: BlockEntry, is_listed: bool) -> Reference:
         """These lists with an entry put on, or taken off."""
         value, is_black = entry.value, entry.filter_type == "BLACK"
+        since = {each: at for each, at in self.since.items() if each != value}
+        if is_listed and is_black:
+            since[value] = self.since.get(value, entry.created_at)
         match entry.list_type:
             case "EMAIL_DOMAIN":
                 black, white = self.blocked_domains - {value}, self.allowed_domains - {value}
                 added = frozenset((value,) if is_listed else ())
-                return replace(
-                    self, blocked_domains=black | added if is_black else black, allowed_domains=white if is_black else white | added
-                )
+                black, white = (black | added, white) if is_black else (black, white | added)
+                return replace(self, blocked_domains=black, allowed_domains=white, since=since)
             case "NORMALIZED_EMAIL" if not entry.is_stored:
                 rest = {email: said for email, said in self.listed_emails.items() if email != value}
-                return replace(self, listed_emails={**rest, value: entry.filter_type} if is_listed else rest)
+                return replace(self, listed_emails={**rest, value: entry.filter_type} if is_listed else rest, since=since)
             case "BLOCKED_PERSON":
-                return replace(self, marks=self.marks | {value} if is_listed else self.marks - {value})
+                return replace(self, marks=self.marks | {value} if is_listed else self.marks - {value}, since=since)
             case _:
                 return self
 

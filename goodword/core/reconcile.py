@@ -12,7 +12,7 @@ from goodword.core.campaign import DAY_MS
 from goodword.core.fulfilment import advance, withdraw
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Journey
-from goodword.core.reward import LEDGER, Passed, Reward, RewardTerms, valued
+from goodword.core.reward import HELD, LEDGER, Passed, Reward, RewardTerms, valued
 from goodword.core.reward_rule import STICKY, RewardCase, judge_reward, value_of
 from goodword.core.times import Millis
 from goodword.core.verdict import Docket, Verdict, is_on
@@ -109,7 +109,8 @@ def _promise(docket: Docket, terms: RewardTerms, verdict: Verdict, mine: list[Re
 
 
 def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: Profile, existing: Reward | None) -> tuple[Passed, ...]:
-    """The reward's own rules. Limits were passed by a reward that is there already; a limit once failed stays failed."""
+    """The reward's own rules. Limits were passed by a reward that is there already; a limit once failed stays failed. Who was blocked
+    since keeps what was given before (domain 2.8)."""
     advocate = verdict.advocate
     other = docket.friend if terms.to == "advocate" else advocate
     theirs = docket.known.journeys.get(advocate.id) if advocate is not None else None
@@ -134,7 +135,8 @@ def _rules_of(docket: Docket, terms: RewardTerms, verdict: Verdict, recipient: P
     )
     results = judge_reward(terms, case)
     if existing is not None:
-        return tuple(each for each in results if each.rule not in STICKY)
+        passed = STICKY | {"recipient_may_be_rewarded"} if existing.state in HELD else STICKY
+        return tuple([each for each in results if each.rule not in passed])
     prefix = f"reward:{terms.name}:"
     limits = verdict.standing.limits
     settled = {rule: replace(each, rule=rule) for each in limits if (rule := each.rule.removeprefix(prefix)) != each.rule}

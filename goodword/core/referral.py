@@ -14,7 +14,7 @@ from goodword.core.mailbox import emails_of, normalize
 from goodword.core.origin import origin_of
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.reward import Passed
-from goodword.core.times import Millis
+from goodword.core.times import FOREVER, Millis
 
 Reason = Literal[
     "COUPON_CODE",
@@ -332,6 +332,7 @@ class Case(Struct, frozen=True):
     `advocate` is None when the advocate was deleted since. `ancestors` are who referred the advocate, who referred those, and so on.
     `others` are the e-mails of the advocate's earlier friends, as far as they are known. `outcomes` are the names of the campaign's
     outcomes, casefolded. `has_server_outcomes`: servers of the account say outcomes, so that one only a browser said stands out.
+    `settled_at`: when nothing held the event back any more, so that a block made later does not reach it.
     """
 
     step: Step
@@ -346,3 +347,4 @@ class Case(Struct, frozen=True):
     others: tuple[str, ...] = ()
     outcomes: frozenset[str] = frozenset(("conversion",))
     has_server_outcomes: bool = False
+    settled_at: Millis = FOREVER

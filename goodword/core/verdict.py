@@ -170,13 +170,13 @@ def _verdict(
     if touch is not None and docket.resolve(touch.advocate_id) == docket.friend.id:
         advocate = docket.friend
     case = _case(docket, step, kind, touch, advocate, document)
-    found = judge_quality(document.quality, case, docket.known.reference)
     if standing.judged_for not in (None, advocate.id if advocate is not None else None):
         standing = replace(standing, limits=())
-    settled = {each.rule: each for each in standing.limits}
-    rules = [settled.get(each.rule, each) if each.rule in STICKY else each for each in found]
-    if touch is None:
-        rules = [each for each in rules if each.rule in PARTICIPANT_RULES]
+    rules = _judged(docket, case, document, standing)
+    if any(each.result == "REVIEW" for each in rules):  # while it waits for a person, whatever is blocked meanwhile reaches it
+        days = document.review.auto_approve_days
+        until = step.known_at + int(days * DAY_MS) if days is not None else FOREVER
+        rules = _judged(docket, replace(case, settled_at=max(until, case.settled_at)), document, standing)
     amount, canceled = _net(docket, step)
     rules.append(canceled)
     limits = [each for each in rules if each.rule in STICKY and each.result != "UNKNOWN"]
@@ -194,6 +194,27 @@ def _verdict(
         if "REVIEW" in results:
             _await_review(verdict, document, docket.now)
     return verdict
+
+
+def _judged(docket: Docket, case: Case, document: Document, standing: Standing) -> list[Passed]:
+    """The verdict of every rule that makes sense for the event. What counts what others did stays as it was settled first."""
+    settled = {each.rule: each for each in standing.limits}
+    found = judge_quality(document.quality, case, docket.known.reference)
+    rules = [settled.get(each.rule, each) if each.rule in STICKY else each for each in found]
+    return rules if case.touch is not _NOBODY else [each for each in rules if each.rule in PARTICIPANT_RULES]
+
+
+def _settled_at(step: Step, kind: StepKind, touch: Touch | None, document: Document) -> Millis:
+    """When the event, and who sent the friend, were known, and nothing that it earns waited any longer."""
+    browser = document.quality.browser_outcomes
+    waits = step.from_browser and browser.action == "wait" and (kind != "sign_up" or browser.sign_ups)
+    pending = max((terms.pending_days for terms in document.rewards if is_on(terms, kind, step.name)), default=0)
+    return max(
+        step.known_at,
+        touch.known_at if touch is not None else 0,
+        step.known_at + int(browser.days * DAY_MS) if waits else 0,
+        step.at + int(pending * DAY_MS) if pending else 0,
+    )
 
 
 def _await_review(verdict: Verdict, document: Document, now: Millis) -> None:
@@ -230,6 +251,7 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         others=others,
         outcomes=frozenset(name.casefold() for name in document.events.outcome),
         has_server_outcomes=known.has_server_outcomes,
+        settled_at=_settled_at(step, kind, touch, document),
     )
 
 

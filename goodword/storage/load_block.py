@@ -12,6 +12,7 @@ from goodword.core.block import INSTALLATION, BlockEntry, Blocks, Listed, Lists,
 from goodword.core.mailbox import emails_of, normalize
 from goodword.core.profile import IdentityKey, Profile
 from goodword.core.quality import Reference
+from goodword.core.times import Millis
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -31,13 +32,14 @@ def load_blocks(store: Store) -> None:
 
 
 def _reference(store: Store, blocks: Blocks) -> Reference:
-    own, everywhere = blocks.own.domains, blocks.installation.domains
-    domains = {**everywhere, **own}
+    domains = {**blocks.installation.domains, **blocks.own.domains}
+    since = {**blocks.installation.since, **blocks.own.since}
 
     def of(way: str) -> frozenset[str]:
         return frozenset(domain for domain, said in domains.items() if said == way)
 
-    return Reference(store.disposable_domains, of("BLACK"), of("WHITE"))
+    black = of("BLACK")
+    return Reference(store.disposable_domains, black, of("WHITE"), since={domain: since[domain] for domain in black})
 
 
 def stored_value(store: Store, account: int, entry: BlockEntry) -> str:
@@ -53,13 +55,16 @@ def stored_value(store: Store, account: int, entry: BlockEntry) -> str:
             return entry.value
 
 
-def listed_email(store: Store, account: int, mailbox: str) -> Listed:
-    """What the lists say of a mailbox: the account's own first, then the installation's."""
+def listed_email(store: Store, account: int, mailbox: str) -> tuple[Listed, Millis]:
+    """What the lists say of a mailbox: the account's own first, then the installation's; and since when it is blocked."""
     blocks = store.block_lists.get(account) or Blocks()
     if blocks.is_empty:
-        return "NOT_LISTED"
-    own = blocks.own.of_email(store.sealer.hash(account, "n" + mailbox).hex())
-    return blocks.installation.of_email(store.sealer.hash(INSTALLATION, "n" + mailbox).hex()) if own == "NOT_LISTED" else own
+        return "NOT_LISTED", 0
+    for lists, whose in ((blocks.own, account), (blocks.installation, INSTALLATION)):
+        hashed = store.sealer.hash(whose, "n" + mailbox).hex()
+        if (said := lists.of_email(hashed)) != "NOT_LISTED":
+            return said, lists.since.get(hashed, 0)
+    return "NOT_LISTED", 0
 
 
 def reference_for(
@@ -73,14 +78,19 @@ def reference_for(
     people = list(profiles)
     mailboxes = {normalize(email) for email in (*emails, *(email for profile in people for email in emails_of(profile)))}
     listed: dict[str, Literal["BLACK", "WHITE"]] = {}
+    marks: set[str] = set()
+    since: dict[str, Millis] = {}
     for mailbox in mailboxes:
-        said = listed_email(store, account, mailbox)
+        said, since_when = listed_email(store, account, mailbox)
         if said != "NOT_LISTED":
             listed[mailbox] = "BLACK" if said == "BLACKLISTED" else "WHITE"
-    marks: set[str] = set()
+            since[mailbox] = since_when
     if blocks.own.people:
         wanted = {*devices, *("n" + mailbox for mailbox in mailboxes), *(mark for profile in people for mark in marks_of(profile))}
-        marks = {mark for mark in wanted if store.sealer.hash(account, "b" + mark).hex() in blocks.own.people}
+        hashed = {mark: store.sealer.hash(account, "b" + mark).hex() for mark in wanted}
+        marks = {mark for mark in wanted if hashed[mark] in blocks.own.people}
+        since |= {mark: blocks.own.since.get(hashed[mark], 0) for mark in marks}
     if not listed and not marks:
         return None
-    return replace(store.references.get(account) or Reference(), listed_emails=listed, marks=frozenset(marks))
+    reference = store.references.get(account) or Reference()
+    return replace(reference, listed_emails=listed, marks=frozenset(marks), since={**reference.since, **since})

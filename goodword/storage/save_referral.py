@@ -291,7 +291,8 @@ _GONE = ("journey_gone", "recipient_of_gone", "share_gone", "shareable_gone", "s
 _LAST = {
     "campaign": _put("campaign", "account_id id", "program created_at updated_at latest history"),
     "supplier": _put("supplier", "account_id id", "created_at updated_at document", ("created_at",)),
-    "block": _put("block", "account_id list_type value", "filter_type note created_at", ("created_at",)),
+    "block": _put("block", "account_id list_type value", "filter_type note created_at", ("created_at",))
+    + ", created_at = CASE WHEN block.filter_type = excluded.filter_type THEN block.created_at ELSE excluded.created_at END",
     "shareable": _put("shareable", "account_id code", "slot profile_id program created_at body"),
     "relationship": _put(
         "relationship", "account_id friend_id program advocate_id", "campaign_id reason at updated_at displaced_at cause alike"

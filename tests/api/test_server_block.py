@@ -20,7 +20,8 @@ def test_an_entry_is_put_shown_changed_and_taken_off(api: Api) -> None:
     assert made not in api.get("/v2/blocks", filter_type="WHITE")
     assert api.post("/v2/blocks/test", {"value": f"jane@a.{domain}"}) == {"result": "BLACKLISTED", "list_type": "NORMALIZED_EMAIL"}
     changed = api.call("PUT", f"/v2/blocks/{made['block_id']}", {"filter_type": "WHITE"}).json
-    assert changed == {**made, "filter_type": "WHITE"}
+    assert changed["created_date"] >= made["created_date"]  # it is another entry from now on: blocks do not reach back
+    assert changed == {**made, "filter_type": "WHITE", "created_date": changed["created_date"]}
     assert api.post("/v2/blocks/test", {"value": domain})["result"] == "WHITELISTED"
     assert api.call("DELETE", f"/v2/blocks/{made['block_id']}").json == changed
     assert api.post("/v2/blocks/test", {"value": domain})["result"] == "NOT_LISTED"

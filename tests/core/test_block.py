@@ -99,7 +99,7 @@ def test_white_beats_black_and_entries_hold_for_what_is_below_them() -> None:
 
 def test_marks_of_blocked_people_are_apart() -> None:
     found = Lists.of([BlockEntry("BLOCKED_PERSON", "BLACK", "00ff")])
-    assert found == Lists(people=frozenset(("00ff",)))
+    assert found == Lists(people=frozenset(("00ff",)), since={"00ff": 0})
 
 
 def test_nothing_is_on_an_empty_list() -> None:

@@ -492,6 +492,20 @@ def test_addresses_on_the_block_lists_are_refused_and_white_ones_let_in() -> Non
     assert result("blocked_person", case(), replace(advocate, listed_emails={"adam.ray@post.example": "WHITE"})) == "PASS"
 
 
+def test_a_block_does_not_reach_an_event_that_was_settled_before() -> None:
+    entries = (
+        BlockEntry("NORMALIZED_EMAIL", "BLACK", "fay.moss@mail.example", created_at=NOW),
+        BlockEntry("EMAIL_DOMAIN", "BLACK", "mail.example", created_at=NOW),
+        BlockEntry("BLOCKED_PERSON", "BLACK", "adev-1", created_at=NOW),
+    )
+    lists = Reference()
+    for entry in entries:
+        lists = lists.with_entry(entry, True).with_entry(replace(entry, created_at=NOW + 9), True)  # putting it again changes nothing
+    names = ("blocked_person", "blocked_email_domains", "blocked_person_returns")
+    assert [result(name, case(settled_at=NOW), lists) for name in names] == ["FAIL", "FAIL", "REVIEW"]
+    assert [result(name, case(settled_at=NOW - 1), lists) for name in names] == ["PASS"] * 3
+
+
 def test_cheat_22_a_blocked_person_with_a_new_email_is_known_by_the_device_and_a_sibling_is_paid() -> None:
     gone = person(9, "mallory@mail.example", "u9", "adev-9")
     marks = Reference(marks=frozenset(marks_of(gone)))

@@ -23,14 +23,15 @@ def blocked_person(quality: Quality, case: Case, reference: Reference) -> Passed
         return None
     for side, party in _sides(case):
         block = party.profile.block
-        if block is not None and block.type == "EVENTS":
+        if block is not None and block.type == "EVENTS" and block.updated_at <= case.settled_at:
             return objects(action, "blocked_person", f"the {side} is blocked")
     if reference.listed_emails:
         for side, party in _sides(case):
-            listed = {reference.listed_emails.get(mailbox) for mailbox in party.mailboxes}
-            if "WHITE" in listed and side == "friend":
+            listed = {mailbox: said for mailbox in party.mailboxes if (said := reference.listed_emails.get(mailbox)) is not None}
+            is_white = "WHITE" in listed.values()
+            if is_white and side == "friend":
                 return passes("blocked_person", "the friend's e-mail is on the list of those always let in")
-            if "BLACK" in listed and "WHITE" not in listed:
+            if not is_white and any(reference.reaches(mailbox, case) for mailbox in listed):
                 return objects(action, "blocked_person", f"the {side}'s e-mail is on the block list")
     held = case.touch.evidence.blocked or case.step.evidence.blocked
     if held:
@@ -43,7 +44,7 @@ def blocked_person_returns(quality: Quality, case: Case, reference: Reference) -
     action = quality.blocked_person_returns
     if action == "off":
         return None
-    if reference.marks and not reference.marks.isdisjoint(marks_of(case.friend.profile)):
+    if reference.marks and any(reference.reaches(mark, case) for mark in reference.marks.intersection(marks_of(case.friend.profile))):
         return objects(action, "blocked_person_returns", "the friend has a device or a mailbox that a blocked person had")
     return passes("blocked_person_returns")
 
@@ -75,7 +76,8 @@ def blocked_email_domains(quality: Quality, case: Case, reference: Reference) ->
         domains = domains_of(domain_of(email))
         if not reference.allowed_domains.isdisjoint(domains) or (terms.allowed and not set(terms.allowed).isdisjoint(domains)):
             continue
-        if not reference.blocked_domains.isdisjoint(domains) or (terms.domains and not set(terms.domains).isdisjoint(domains)):
+        is_listed = any(reference.reaches(each, case) for each in reference.blocked_domains.intersection(domains))
+        if is_listed or (terms.domains and not set(terms.domains).isdisjoint(domains)):
             return objects(terms.action, "blocked_email_domains", f"the domain of the {side}'s e-mail is on the block list")
         if terms.disposable and not reference.disposable_domains.isdisjoint(domains):
             return objects(terms.action, "blocked_email_domains", f"the {side}'s e-mail is of a provider of throw-away addresses")

@@ -56,7 +56,7 @@ def look_up(store: Store, account: int, value: str, list_type: ListType | None =
     match kind:
         case "NORMALIZED_EMAIL":
             mailbox = normalize(read_email(value) or value)
-            said = listed_email(store, account, mailbox)
+            said, _ = listed_email(store, account, mailbox)
             return blocks.of_domain(mailbox) if said == "NOT_LISTED" else said
         case "EMAIL_DOMAIN":
             return blocks.of_domain(value)
