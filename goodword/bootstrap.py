@@ -110,7 +110,7 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
     deliveries.start()
     due = asyncio.create_task(tend_rewards(engine, leases))
     follower = asyncio.create_task(follow_nodes(engine, leases, deliveries, partial(server.handle_exit, signal.SIGTERM, None)))
-    retention = asyncio.create_task(tend_log(engine))
+    retention = asyncio.create_task(tend_log(engine, leases))
     watch = asyncio.create_task(wire.hang_up_on_stalled(server))
     serving = asyncio.create_task(server._serve([listening]))
     for sig in (signal.SIGTERM, signal.SIGINT):

@@ -21,7 +21,7 @@ from goodword.api.http import JSON, Refusal, read_body, read_head
 from goodword.api.intake import RETRY_AFTER, Intake, key_of, key_or_refuse, needs, new_id
 from goodword.api.openapi import BASIC, BEARER, Operation, Parameter
 from goodword.core import command as c
-from goodword.core.account import PRESETS, EventMapping, Key, Right, Scope, Settings
+from goodword.core.account import EVENTS_KEPT_DAYS_MIN, PRESETS, EventMapping, Key, Right, Scope, Settings
 from goodword.core.decision import Outcome
 from goodword.core.message import clean_name
 from goodword.core.money import read_currency
@@ -181,6 +181,8 @@ def checked(settings: Settings) -> Settings:
         raise Refusal(400, "invalid_settings", "currency must be an ISO 4217 code such as USD.")
     if settings.time_zone and settings.time_zone not in zoneinfo.available_timezones():
         raise Refusal(400, "invalid_settings", "time_zone must be an IANA name such as Europe/Berlin, or empty.")
+    if settings.events_kept_days and settings.events_kept_days < EVENTS_KEPT_DAYS_MIN:
+        raise Refusal(400, "invalid_settings", f"events_kept_days must be {EVENTS_KEPT_DAYS_MIN} at least, or 0 for ever.")
     if not all(clean_name(sent) and clean_name(mapped.to) for sent, mapped in settings.events.items()):
         raise Refusal(400, "invalid_settings", "Each event needs a name as sent and a name it becomes.")
     bare = msgspec.structs.replace(settings, currency=currency, events={})

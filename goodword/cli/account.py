@@ -67,15 +67,24 @@ def set_account(
         bool | None, typer.Option("--store-pages/--no-store-pages", help="Keep page and screen messages as events.")
     ] = None,
     currency: Annotated[str | None, typer.Option(help="Currency of values sent without one (ISO 4217).")] = None,
+    events_kept_days: Annotated[
+        int | None,
+        typer.Option("--keep-events", metavar="DAYS", help="How long events are kept, in days from when they came; 0 is for ever."),
+    ] = None,
+    archives_events: Annotated[
+        bool | None,
+        typer.Option("--archive-events/--no-archive-events", help="Let go of events only once `goodword archive` wrote them to a file."),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Change an account's settings; what is not named stays."""
     changes: dict[str, Any] = {"unmapped_traits": unmapped_traits, "default_scope": default_scope, "stores_pages": store_pages}
+    changes |= {"events_kept_days": events_kept_days, "archives_events": archives_events}
     if currency is not None:
         changes["currency"] = read_currency(currency) or fail("--currency is no ISO 4217 code such as USD.", 2)
     changes = {name: value for name, value in changes.items() if value is not None}
     if not changes:
-        fail("Say what to change: --unmapped-traits, --default-scope, --store-pages or --currency.", 2)
+        fail("Say what to change: --unmapped-traits, --default-scope, --store-pages, --currency, --keep-events or --archive-events.", 2)
     directory = folder(data)
     with failing_clearly():
         found = existing_account(directory, account)

@@ -74,7 +74,8 @@ PRESETS: dict[str, dict[str, EventMapping]] = {
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case; `time_zone` is what the
-    console shows times in (IANA), "" for each viewer's own."""
+    console shows times in (IANA), "" for each viewer's own. `events_kept_days`: events go that many days after they came, with the
+    calendar month they came in (0: never); with `archives_events` only once they are in an archive."""
 
     unmapped_traits: Literal["store", "ignore"] = "store"
     default_scope: ParameterScope = "PUBLIC"
@@ -82,6 +83,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = "USD"
     events: dict[str, EventMapping] = field(default_factory=dict)
     time_zone: str = ""
+    events_kept_days: int = 0
+    archives_events: bool = False
+
+
+EVENTS_KEPT_DAYS_MIN = 31
+"""As long as message ids are remembered: who repeats a message finds its event."""
 
 
 DEFAULT_EVENTS = {REGISTRATION: EventMapping(REGISTRATION), CONVERSION: EventMapping(CONVERSION)}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Key, ParameterScope, Settings
+from goodword.core.archive import Archived
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Document, State
 from goodword.core.console import Session, SignInLink, User
@@ -143,6 +144,13 @@ class Configure(Struct, frozen=True, tag=True, tag_field="command"):
 
     account: int
     settings: Settings
+
+
+class RecordArchive(Struct, frozen=True, tag=True, tag_field="command"):
+    """Remember that a month of the log is in a file; from then on its events may go."""
+
+    account: int
+    archived: Archived
 
 
 class SaveCampaign(Struct, frozen=True, tag=True, tag_field="command"):
@@ -399,6 +407,7 @@ Command = (
     | RevokeKey
     | TouchKeys
     | Configure
+    | RecordArchive
     | SaveCampaign
     | SetCampaignState
     | PutShareable

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from goodword.core import command as c
 from goodword.core import event as events
-from goodword.core.account import REGISTRATION, Account, Settings
+from goodword.core.account import EVENTS_KEPT_DAYS_MIN, REGISTRATION, Account, Settings
 from goodword.core.audience import set_member
 from goodword.core.deciding import campaign, console, delivery, quality, review, reward, share
 from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
@@ -369,6 +369,10 @@ def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> 
             named = next((a for a in facts.accounts.values() if a.number == number), None)
             if named is None:
                 return _refused("account_not_found", "There is no such account.")
+            if settings.events_kept_days and settings.events_kept_days < EVENTS_KEPT_DAYS_MIN:
+                return _refused("events_kept_too_short", f"Events are kept for {EVENTS_KEPT_DAYS_MIN} days at least, or for ever (0).")
             return Decision(Outcome("done"), (replace(named, settings=settings),))
+        case c.RecordArchive(archived=archived):
+            return Decision(Outcome("done"), (archived,))
         case _:
             raise TypeError(type(command).__name__)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from goodword.core.account import Account, Key
+from goodword.core.archive import Archived
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Campaign, Version
 from goodword.core.console import AuditEntry, Session, SignInLink, User
@@ -182,6 +183,7 @@ Record = (
     | Account
     | Key
     | KeysUsed
+    | Archived
     | Campaign
     | Version
     | Shareable

@@ -242,6 +242,14 @@ class PersonEvents(Folding):
         self._buckets[profile_id >> 8 & 255].append((account, profile_id, arrival))
         self.waiting += 1
 
+    def forget(self, account: int, gone: Iterable[tuple[int, int]]) -> None:
+        """Events (profile, arrival) are there no more: those that wait enter no table."""
+        entries = {(account, profile_id, arrival) for profile_id, arrival in gone if arrival > self.upto[self.bucket(profile_id)]}
+        for bucket in {self.bucket(profile_id) for _, profile_id, _ in entries}:
+            left = [entry for entry in self._buckets[bucket] if entry not in entries]
+            self.waiting -= len(self._buckets[bucket]) - len(left)
+            self._buckets[bucket] = left
+
     def waiting_of(self, profile_id: int) -> list[int]:
         """Arrivals of a profile that are in no table yet, oldest first."""
         return [arrival for _, number, arrival in self._buckets[profile_id >> 8 & 255] if number == profile_id]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from goodword.core.account import Key, Scope
+from goodword.core.account import Account, Key, Scope, Settings
 from goodword.core.profile import Profile
 from goodword.storage.cipher import NONCE_BYTES, seal, unseal
 from goodword.storage.dictionary import BODY_BYTES_MAX, Bodies
@@ -128,6 +128,13 @@ def split_body(body: bytes) -> tuple[tuple[str, ...], bytes]:
         notes, _, raw = body.partition(b"\n")
         return tuple(_decode_any(notes)), raw
     return (), body
+
+
+def account_row(account: Account) -> tuple[Any, ...]:
+    """An account as a row: of its settings those that are not as they are by themselves, so that older nodes can read it, too."""
+    usual = msgspec.to_builtins(Settings())
+    said = {name: value for name, value in msgspec.to_builtins(account.settings).items() if value != usual[name]}
+    return account.number, account.id, account.created_at, msgspec.json.encode(said).decode()
 
 
 def key_row(key: Key, sealer: Sealer) -> tuple[Any, ...]:

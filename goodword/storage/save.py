@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from goodword.core.account import Account, Key
+from goodword.core.archive import Archived
 from goodword.core.decision import (
     CONSOLE_RECORDS,
     REFERRAL_RECORDS,
@@ -28,7 +27,7 @@ from goodword.core.event import Event
 from goodword.core.profile import Profile
 from goodword.storage import tombstone
 from goodword.storage.keys import LIFTED, NO_HASH
-from goodword.storage.rows import key_row
+from goodword.storage.rows import account_row, key_row
 from goodword.storage.save_console import ConsoleSaving
 from goodword.storage.save_referral import ReferralSaving
 
@@ -123,11 +122,14 @@ class Saving:
                 self.erased.append((account, record))
             case Account():
                 self.changes_accounts = True
-                settings = msgspec.json.encode(record.settings).decode()
-                self.others["account"].append((record.number, record.id, record.created_at, settings))
+                self.others["account"].append(account_row(record))
             case Key():
                 self.changes_accounts = True
                 self.others["key"].append(key_row(record, store.sealer))
+            case Archived():
+                self.others["archive"].append((
+                    account, record.upto, record.after, record.month, record.file, record.events, record.size, record.digest, record.at,
+                ))  # fmt: skip
             case KeysUsed():
                 self.others["used"].extend((at, hash) for hash, at in record.used)
             case _:
@@ -253,5 +255,6 @@ _STATEMENTS = {
     "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
     "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
     "used": "UPDATE api_key SET last_used_at = ? WHERE hash = ?",
+    "archive": "INSERT INTO archive VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "erasure": "INSERT INTO erasure VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 }

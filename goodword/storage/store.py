@@ -29,7 +29,7 @@ from goodword.storage.load import load
 from goodword.storage.load_block import load_blocks
 from goodword.storage.load_program import load_programs
 from goodword.storage.lock import lock
-from goodword.storage.rows import KEY_COLUMNS, Sealer, read_key
+from goodword.storage.rows import KEY_COLUMNS, Sealer, account_row, read_key
 from goodword.storage.save import Saving
 from goodword.storage.sqlite import DatabaseError
 
@@ -222,8 +222,7 @@ class Store:
         load_programs(self)
 
     def _insert_account(self, account: Account) -> None:
-        row = (account.number, account.id, account.created_at, msgspec.json.encode(account.settings).decode())
-        self.database.many("INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", [row])
+        self.database.many("INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", [account_row(account)])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -82,6 +82,9 @@ _ACCOUNT_TABLES = (
     "endpoint_health",
     "delivery",
     "attempt",
+    "archive",
+    "expiry",
+    "removed_tally",
 )
 
 
@@ -422,6 +425,11 @@ class _Verifying:
     def _tally(
         self, counted: Counter[tuple[Any, ...]], repeated: Counter[tuple[Any, ...]], amounts: Counter[tuple[Any, ...]]
     ) -> Iterator[str]:
+        for *place, count, duplicates, amount in self.database.load("SELECT * FROM removed_tally"):  # of events that expired
+            slot = tuple(place)
+            counted[slot] += count
+            repeated[slot] += duplicates
+            amounts[slot] += amount
         seen = set()
         sql = "SELECT account_id, day, type, name, currency, count, duplicates, amount FROM tally"
         for *place, count, duplicates, amount in self.database.load(sql):

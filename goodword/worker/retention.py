@@ -6,22 +6,34 @@ A failure is tried again in the next round: nothing here is in a hurry, and noth
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
+from goodword.core.account import Settings
+from goodword.core.block import INSTALLATION
+from goodword.core.times import Millis
 from goodword.engine import STORE_ERRORS, Engine
+from goodword.storage import expiry
+from goodword.worker.lease import Leases
 
 ROUND_S = 60.0
+WORK = "retention"
+SLICE_PAUSE_S = 0.01
+BUSY_WAITING = 400
+BUSY_PAUSE_S = 0.02
 
 log = structlog.get_logger()
 
 
-async def tend_log(engine: Engine) -> None:
+async def tend_log(engine: Engine, leases: Leases) -> None:
     """Run until cancelled."""
+    done: dict[int, tuple[Settings, Millis, int]] = {}
     while True:
         try:
             if engine.unavailable_since is None:
                 await _tend_partitions(engine)
+                await _tend_expiry(engine, leases, done)
         except STORE_ERRORS as error:
             log.warning("log_not_tended", error=type(error).__name__)
         await asyncio.sleep(ROUND_S)
@@ -37,3 +49,41 @@ async def _tend_partitions(engine: Engine) -> None:
         await asyncio.to_thread(periods.make_ahead, now)
     if periods.forgotten(now):
         await asyncio.to_thread(periods.forget_messages, now)
+
+
+async def _tend_expiry(engine: Engine, leases: Leases, done: dict[int, tuple[Settings, Millis, int]]) -> None:
+    """Let expired events of each account go, where this node is the one to do it. `done`: for which settings, month, archive it was."""
+    store = engine.store
+    for account in list(store.accounts.values()):
+        days = account.settings.events_kept_days
+        if not days or not leases.holds(INSTALLATION, WORK):
+            continue
+        archived = expiry.archived_upto(store, account.number) if account.settings.archives_events else 0
+        asked = (account.settings, expiry.month_kept(engine.clock(), days), archived)
+        if done.get(account.number) != asked:
+            while leases.holds(INSTALLATION, WORK):
+                if not await _expire(engine, leases, account.number):
+                    done[account.number] = asked
+                    break
+
+
+async def _expire(engine: Engine, leases: Leases, account: int) -> bool:
+    """Let a month of an account's events go; whether one was due, and there may be more."""
+    store, now = engine.store, engine.clock()
+    after, upto = await engine.alone(partial(expiry.due, store, account, now))
+    if after == upto:
+        return False
+    expiring = expiry.Expiring(store, account, after, upto, now)
+    for _ in expiring.read_claims():
+        await asyncio.sleep(SLICE_PAUSE_S)
+    gone = 0
+    for places in expiring.slices():
+        while engine.waiting > BUSY_WAITING:  # messages first
+            await asyncio.sleep(BUSY_PAUSE_S)
+        if not leases.holds(INSTALLATION, WORK):
+            return True
+        gone += await engine.alone(partial(expiring.remove, places))
+        await asyncio.sleep(SLICE_PAUSE_S)
+    await engine.alone(expiring.finish)
+    log.info("events_expired", account=account, count=gone)
+    return True

@@ -88,6 +88,7 @@ def test_the_log_of_deletions_is_paged_newest_first(server: Server, reader: str)
 def test_settings_are_read_and_replaced(server: Server) -> None:
     wanted = {
         "unmapped_traits": "ignore", "default_scope": "CLIENT", "stores_pages": True, "currency": "EUR", "time_zone": "Europe/Berlin",
+        "events_kept_days": 400, "archives_events": True,
         "events": {"Order Completed": {"to": "conversion", "fields": {"cart_value": ["total"]}}},
     }  # fmt: skip
     status, said = server.ask("PUT", "/admin/settings", wanted)

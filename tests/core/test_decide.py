@@ -11,6 +11,7 @@ from goodword.core import audience as audiences
 from goodword.core import command as c
 from goodword.core import decide as deciding
 from goodword.core.account import Account, EventMapping, Key, Scope, Settings
+from goodword.core.archive import Archived
 from goodword.core.decide import decide
 from goodword.core.decision import KeysUsed, Outcome
 from goodword.core.event import FROM_BROWSER, IS_EVENT
@@ -457,6 +458,20 @@ def test_an_account_is_configured() -> None:
     assert do(world, c.Configure(1, Settings(currency="EUR"))).verdict == "done"
     assert world.accounts["a"].settings.currency == "EUR"
     assert code(world, c.Configure(9, Settings())) == "account_not_found"
+
+
+def test_events_are_kept_as_long_as_message_ids_at_least() -> None:
+    world = World()
+    world.do(c.CreateAccount("a"))
+    for days in (-1, 1, 30):
+        assert code(world, c.Configure(1, Settings(events_kept_days=days))) == "events_kept_too_short"
+    assert do(world, c.Configure(1, Settings(events_kept_days=31))).verdict == "done"
+
+
+def test_that_a_month_is_archived_is_remembered() -> None:
+    archived = Archived("2026-01", 0, 9, "default/2026-01.parquet", 9, 1_000, b"digest", NOW)
+    decision = decide(c.RecordArchive(1, archived), Facts(), NOW, Fresh(1, ProfileId(1)))
+    assert decision.records == (archived,)
 
 
 def test_keys_are_made_and_revoked_by_id_or_name() -> None:

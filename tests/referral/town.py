@@ -56,6 +56,12 @@ class Town:
         self.engine.close()
         assert wrong == []
 
+    def reopen(self) -> None:
+        """A restart."""
+        self.close()
+        self.engine = Engine(Store(self.store.directory), clock=lambda: self.now)
+        self.store, self._intake = self.engine.store, None
+
     def tallies(self) -> list[list[tuple[Any, ...]]]:
         """What is counted of referrals and people."""
         tables = ("referral_tally WHERE count <> 0", "people_tally WHERE count <> 0")
