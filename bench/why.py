@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.clicks import _call, _create_key
-from bench.conversions import CAMPAIGN, PROGRAM, _arrival, _clicks, _send
+from bench.conversions import CAMPAIGN, PROGRAM, _arrival, _clicks, _get, _send
 from bench.driver import percentile
 from bench.server import HOST, Server, drop_page_cache
 from bench.store import Store
@@ -54,8 +54,9 @@ def main() -> None:
 
 
 async def _refer(server: Server, key: str, run: str) -> None:
-    """Friends follow the links of a few advocates, sign up and buy."""
-    _call(server, key, "POST", "/v2/campaigns?publish=true", CAMPAIGN)
+    """Friends follow the links of a few advocates, sign up and buy. The campaign is there already where the store was asked before."""
+    if PROGRAM not in {each["campaign_id"] for each in _get(server, key, "/v2/campaigns")}:
+        _call(server, key, "POST", "/v2/campaigns?publish=true", CAMPAIGN)
     codes = []
     for number in range(20):
         person = _call(server, key, "POST", "/v5/persons", {"identity_key_value": f"{run}{number}@why.example"})["id"]

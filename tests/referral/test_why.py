@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from goodword.core import command as c
-from goodword.core.campaign import Mark
+from goodword.core.campaign import Document, Mark, Version
 from goodword.core.decision import Outcome
 from goodword.core.profile import IdentityKey, ProfileId
 from goodword.core.referral import Share
@@ -233,6 +234,15 @@ def test_the_campaign_was_not_live_then(tmp_path: Path) -> None:
     town.put(draft)
     assert "it was never published" in of_order(town, "order-2").summary
     town.close()
+
+
+def test_a_newer_draft_does_not_say_what_an_event_was(town: Town) -> None:
+    """Nobody sent them, so nothing was judged: what the order was to the campaign is read from the version in force then."""
+    town.buy("order-1", userId="kim")
+    campaign = town.store.programs[1].campaigns["refer-a-friend"]
+    draft = msgspec.convert({**REFER_A_FRIEND, "events": {"outcome": ["bought"], "actions": ["conversion"]}}, Document)
+    town.put(Version("refer-a-friend", 2, town.now, "", "", draft), replace(campaign, latest=2, documents={**campaign.documents, 2: draft}))
+    assert [moment.what for moment in of_order(town, "order-1").moments] == ["outcome", "unattributed"]
 
 
 def test_who_is_unknown_and_who_was_deleted(town: Town) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from goodword.core.account import CONVERSION, REGISTRATION
-from goodword.core.attribution import in_force, resolve
+from goodword.core.attribution import in_force, latest_cause, resolve
 from goodword.core.campaign import Campaign, Document, Programs
 from goodword.core.event import FROM_BROWSER, IS_EVENT, TRACK, cancel_claim, conversion_claim, event_claim
 from goodword.core.profile import IdentityKey, Profile, ProfileId, keys_of, read_email
@@ -224,7 +224,7 @@ class _Telling:
         for judgement in self.judged.get(step.arrival, ()):
             return judgement.kind
         for campaign in self.programs.campaigns.values():
-            kind = kind_of(step.name, campaign.document)
+            kind = kind_of(step.name, _document_at(campaign, step.at))
             if kind is not None:
                 return kind
         return "sign_up" if step.name == REGISTRATION else "outcome" if step.name == CONVERSION else "action"
@@ -346,9 +346,14 @@ class _Telling:
 def _terms(campaign: Campaign, step: Step) -> Document | Literal[False] | None:
     """What a campaign said of a step when it happened: None while it was not live, False where it does not listen to it."""
     terms = in_force(campaign, step.at)
-    if kind_of(step.name, terms[1] if terms is not None else campaign.document) is None:
+    if kind_of(step.name, _document_at(campaign, step.at)) is None:
         return False
     return terms[1] if terms is not None else None
+
+
+def _document_at(campaign: Campaign, at: Millis) -> Document:
+    """The version that was published at a time; before there was one, that which is published now. A draft only where nothing was ever."""
+    return campaign.documents[campaign.version_at(latest_cause(at)) or campaign.published or campaign.latest]
 
 
 def _logged(store: Store, account: int, arrivals: list[int], names: frozenset[str] | None) -> list[Step]:
