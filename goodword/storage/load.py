@@ -47,7 +47,9 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
         if command.account == account:
             wanted |= wanted_profiles(command, owners)
     if store.nodes is not None:
-        store.ask_keys(wanted.union(owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None))
+        store.nodes.ask_keys(
+            wanted.union(owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None)
+        )
     facts.profiles = load_profiles(store, account, wanted)
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}

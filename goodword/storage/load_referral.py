@@ -355,7 +355,8 @@ class Loading:
         wanted = numbers - self.facts.profiles.keys() - self._asked["profile"]
         if wanted:
             self._asked["profile"] |= wanted
-            self.store.ask_keys(wanted)
+            if self.store.nodes is not None:
+                self.store.nodes.ask_keys(wanted)
             rows = ask_profiles(self.store, self.account, wanted)
             yield
             self.facts.profiles.update(opened_profiles(self.store, rows))

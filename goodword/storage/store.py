@@ -266,11 +266,6 @@ class Store:
         if self.nodes is not None:
             self.keys.fetch(profile_ids)
 
-    def ask_keys(self, profile_ids: Iterable[int]) -> None:
-        """As `fetch_keys`, for a group, by the time that what it asks next is answered."""
-        if self.nodes is not None:
-            self.nodes.ask_keys(profile_ids)
-
     def is_behind(self) -> bool:
         """Whether a destruction of keys waits to be repeated in the database: what stood beside it was not committed."""
         return self.nodes is None and self.tombstones_applied != self.keys.journal_len()
