@@ -38,6 +38,7 @@ class Database:
         self._wal_pages = 0
         self._checkpoint_due = threading.Event()
         self._checkpoint_wanted = threading.Event()
+        self._ahead_wanted = False
         self._stopping = False
         self._descriptor = -1
         self._thread: threading.Thread | None = None
@@ -80,12 +81,15 @@ class Database:
         with suppress(OSError):
             # closed after all connections: closing any descriptor of the file drops SQLite's locks on it
             self._descriptor = os.open(self.path, os.O_RDONLY)
-            self._read_ahead(self._descriptor)
         while True:
             self._checkpoint_wanted.wait()
             self._checkpoint_wanted.clear()
             if self._stopping:
                 break
+            if self._ahead_wanted and self._descriptor >= 0:
+                self._ahead_wanted = False
+                self._read_ahead(self._descriptor)
+                continue
             try:
                 if connection is None:
                     connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -101,10 +105,15 @@ class Database:
         if connection is not None:
             connection.close()
 
-    def _read_ahead(self, descriptor: int) -> None:
-        """After a start, ask for the file in order, so that nothing need wait for a slow disk page by page.
+    def read_ahead(self) -> None:
+        """After a start, ask for the file in order, so that what comes in need not wait for a slow disk page by page.
 
-        Its end comes first: there is what the start reads back (`fold.replay`)."""
+        Not before the start is over: the little that it reads would wait behind all this."""
+        self._ahead_wanted = True
+        self._checkpoint_wanted.set()
+
+    def _read_ahead(self, descriptor: int) -> None:
+        """The newest part first."""
         size = os.fstat(descriptor).st_size
         if not hasattr(os, "posix_fadvise"):
             return

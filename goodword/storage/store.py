@@ -80,13 +80,16 @@ class Store:
             if url is None:
                 if not readonly and not leaves:
                     moved.check(directory)
-                self._open_files(opened, master, keys_in or directory)
+                read_ahead = self._open_files(opened, master, keys_in or directory)
+                self._prepare()
+                read_ahead()
             else:
                 self._connect(opened, url, keys_url or url, master, keys_in or directory)
-            self._prepare()
+                self._prepare()
             opened.pop_all()
 
-    def _open_files(self, opened: ExitStack, master: bytes | None, keys_folder: Path) -> None:
+    def _open_files(self, opened: ExitStack, master: bytes | None, keys_folder: Path) -> Callable[[], None]:
+        """The key store and the database in a folder. Returns what to call when the start has read all it needs."""
         from goodword.storage.sqlite import Database
 
         directory, readonly = self.directory, self.readonly
@@ -106,10 +109,11 @@ class Store:
         # keys first: a crash in between leaves keys without data, which is a fresh start, not data without keys
         self.keys = KeyStore.open(keys_folder, master=master, readonly=readonly)
         opened.callback(self.keys.close)
-        self.database = Database(path, readonly=readonly)
-        opened.callback(self.database.close)
+        self.database = database = Database(path, readonly=readonly)
+        opened.callback(database.close)
         if not readonly:
-            schema.migrate(self.database)
+            schema.migrate(database)
+        return database.read_ahead
 
     def _connect(self, opened: ExitStack, url: str, keys_url: str, master: bytes | None, folder: Path) -> None:
         from goodword.storage import schema_nodes

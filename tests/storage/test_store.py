@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,25 @@ def test_a_failed_start_lets_go_of_everything_and_the_next_one_works(
         assert store.last_arrival == (3 if is_new else 6)
     assert failure.value is not None  # its traceback held on to what was open
     assert descriptors(tmp_path) == []
+
+
+def test_a_start_reads_what_it_needs_before_the_rest_of_the_file_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for ahead fills the disk's queue: a start that waits in it takes seconds."""
+    with Store(tmp_path) as store:
+        meet(Engine(store), range(3))
+    asked: list[str] = []
+    is_asked = threading.Event()
+
+    def replay(*_: object) -> None:
+        is_asked.wait(0.2)  # nothing is asked for meanwhile
+        asked.append("replay")
+
+    def read_ahead(*_: object) -> None:
+        asked.append("ahead")
+        is_asked.set()
+
+    monkeypatch.setattr(fold, "replay", replay)
+    monkeypatch.setattr(Database, "_read_ahead", read_ahead)
+    with Store(tmp_path):
+        assert is_asked.wait(60)
+    assert asked == ["replay", "ahead"]
