@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from goodword.engine import STORE_ERRORS, Engine
-from goodword.storage import schema_nodes, tombstone
+from goodword.storage import tombstone
 from goodword.storage.schema import NewerSchema
 from goodword.worker.delivery import Deliveries
 from goodword.worker.lease import Leases
@@ -32,6 +32,8 @@ async def follow_nodes(engine: Engine, leases: Leases, deliveries: Deliveries, l
     nodes = engine.store.nodes
     if nodes is None:
         return
+    from goodword.storage import schema_nodes  # PostgreSQL's driver: the embedded database starts without it
+
     nodes.watch()
     with suppress(*STORE_ERRORS):
         for why in await engine.alone(nodes.keys.lingering):
