@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +47,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = Server(program, Path(folder) / "data").start()
         try:
-            asyncio.run(_measure(server, _create_key(program, Path(folder) / "data"), options.friends, options.advocates))
+            asyncio.run(measure(server, _create_key(program, Path(folder) / "data"), options.friends, options.advocates))
         finally:
             server.stop()
 
 
-async def _measure(server: Server, key: str, friends: int, advocates: int) -> None:
+async def measure(server: Server, key: str, friends: int, advocates: int, database_cpu_s: Callable[[], float] | None = None) -> None:
+    """Prepare friends, let them buy, print what that took; of the database too, where somebody can say."""
     codes = _links(server, key, advocates)
     clicks = await _clicks(server, [random.choice(codes) for _ in range(friends)])
     arrivals = [message for number, click in enumerate(clicks) for message in _arrival(number, click)]
     _, took, _ = await _send(server, key, arrivals)
     print(f"link-ups     {len(arrivals) / took:8,.0f} messages/s (a page and an identify each)")
     orders = [_order(number) for number in range(friends)]
+    before = database_cpu_s() if database_cpu_s else 0.0
     with Watch(server) as watch:
         times, took, errors = await _send(server, key, orders)
+    beside = f", the database {(database_cpu_s() - before) / friends * 1e6:.1f}" if database_cpu_s else ""
     print(
-        f"conversions  {friends / took:8,.0f} a second   {watch.cpu_s / friends * 1e6:6.1f} us of CPU each   "
+        f"conversions  {friends / took:8,.0f} a second   {watch.cpu_s / friends * 1e6:6.1f} us of CPU each{beside}   "
         f"p50 {percentile(times, 50):.0f} ms  p99 {percentile(times, 99):.0f} ms a batch of {BATCH} @{CONNECTIONS}   {errors} errors"
     )
     summary = json.dumps(_get(server, key, "/v2/rewards/state_summary?period=DAY&period_count=2"))

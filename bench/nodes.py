@@ -7,6 +7,7 @@ database is not seen. What is on other machines in earnest shares this one here:
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import secrets
@@ -18,9 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
+from bench.conversions import measure
 from bench.server import Server, create_key, family_cpu_s
 from bench.traffic import PEOPLE, Traffic
 from bench.wrk import Workload, WrkResult, run_wrk
@@ -50,6 +53,22 @@ class Place:
         """CPU seconds the database used so far; 0 for one that is not this program's own."""
         return family_cpu_s(self.postgres.pid) if self.postgres else 0.0
 
+    def log_bytes(self) -> int:
+        """How much the database wrote to its log so far."""
+        return self.ask("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
+
+    def size(self) -> str:
+        """What is stored, and what that takes."""
+        events, total = self.ask("SELECT count(*) FROM event"), self.ask("SELECT pg_database_size(current_database())")
+        return f"{events:,} messages in {total / 1e6:,.0f} MB: {total / max(1, events):,.0f} bytes each"
+
+    def ask(self, sql: LiteralString) -> int:
+        """A number from the database."""
+        with psycopg.connect(self.url) as reader:
+            found = reader.execute(sql).fetchone()
+        assert found is not None
+        return int(found[0])
+
     def node(self, name: str) -> Server:
         """A node that runs."""
         return Server(self.program, self.folder / name).start()
@@ -68,11 +87,11 @@ class Place:
     def window(self, label: str, nodes: list[Server], keys: list[str], workload: Workload) -> float:
         """Drive all nodes at once; print what that came to. Messages a second."""
         before = [_counters(node) for node in nodes]
-        used, database = [node.cpu_s() for node in nodes], self.database_cpu_s()
+        used, database, log = [node.cpu_s() for node in nodes], self.database_cpu_s(), self.log_bytes()
         with ThreadPoolExecutor(len(nodes)) as pool:
             found = list(pool.map(lambda pair: self.drive(pair[0], pair[1], workload, self.seconds), zip(nodes, keys, strict=True)))
         node_s = sum(node.cpu_s() - earlier for node, earlier in zip(nodes, used, strict=True))
-        database_s = self.database_cpu_s() - database
+        database_s, log = self.database_cpu_s() - database, self.log_bytes() - log
         after = [_counters(node) for node in nodes]
         messages = sum((one.requests - one.status_errors) * workload.messages_per_request for one in found)
         groups, trips, sizes, conflicts = (
@@ -86,7 +105,8 @@ class Place:
         print(
             f"{label:<44}{rate:>9,.0f}/s   node {node_s * per:6.1f} us   database {database_s * per:6.1f} us   "
             f"p99 {max(one.p99_ms for one in found):6.0f} ms   {sizes / max(1, groups):5.0f} a group   "
-            f"{trips / max(1, groups):4.1f} trips a group   {conflicts:.0f} conflicts   {errors} errors",
+            f"{trips / max(1, groups):4.1f} trips a group   {log / max(1, messages):5.0f} bytes of log a message   "
+            f"{conflicts:.0f} conflicts   {errors} errors",
             flush=True,
         )
         return rate
@@ -105,6 +125,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=PEOPLE, metavar="N", help=f"persons (default: {PEOPLE:,})")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a window (default: 5)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="windows of each kind (default: 3)")
+    parser.add_argument("--orders", type=int, default=10_000, metavar="N", help="orders of a campaign's friends (default: 10,000)")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="goodword-bench-")))
@@ -115,13 +136,26 @@ def main() -> None:
         traffic = Traffic(secrets.randbits(64), options.people)
         traffic.write_pool(folder / "pool.txt")
         program = Path(sys.executable).with_name("goodword")
-        _measure(Place(program, folder, url, postgres, options.seconds, traffic), options.repeats, int(options.events))
+        _measure(Place(program, folder, url, postgres, options.seconds, traffic), options.repeats, int(options.events), options.orders)
 
 
-def _measure(place: Place, repeats: int, events: int) -> None:
+def _fsync_ms(folder: Path) -> float:
+    """The middle of 51 waits for a page to be on disk."""
+    with (folder / "fsync").open("wb", buffering=0) as file:
+        waits = []
+        for _ in range(51):
+            file.write(bytes(8192))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            waits.append(time.perf_counter() - began)
+    return sorted(waits)[25] * 1000
+
+
+def _measure(place: Place, repeats: int, events: int, orders: int) -> None:
     one = place.node("one")
     try:
         key, other_key = place.key("one", "default"), place.key("one", "other")
+        print(f"  a commit waits {_fsync_ms(place.folder):.2f} ms for this disk")
         small = _windows(place, "one node", [one], [key], repeats)
         other = place.node("two")
         try:
@@ -130,9 +164,14 @@ def _measure(place: Place, repeats: int, events: int) -> None:
                 print("  of one node's rate: " + ", ".join(f"{name} {both[name] / small[name]:.2f}" for name in small), flush=True)
         finally:
             other.stop()
+        print("one node, a campaign's orders:")
+        orders_key = create_key(place.program, place.folder / "one", "orders", "admin")
+        asyncio.run(measure(one, orders_key, orders, orders // 20, place.database_cpu_s))
+        print(f"  {place.size()}", flush=True)
         if events:
             _grow(place, one, key, events)
             grown = _windows(place, f"one node at {events / 1e6:.1f} M", [one], [key], repeats)
+            print(f"  {place.size()}", flush=True)
             print("  of the rate on the small store: " + ", ".join(f"{name} {grown[name] / small[name]:.2f}" for name in small), flush=True)
     finally:
         one.stop()
@@ -152,10 +191,7 @@ def _grow(place: Place, node: Server, key: str, events: int) -> None:
     began, stored = time.perf_counter(), 0
     while stored < events:
         place.drive(node, key, FILL, 20)
-        with psycopg.connect(place.url) as reader:
-            found = reader.execute("SELECT count(*) FROM event").fetchone()
-        assert found is not None
-        stored = int(found[0])
+        stored = place.ask("SELECT count(*) FROM event")
         print(f"  {stored:,} messages after {time.perf_counter() - began:,.0f} s", flush=True)
     with psycopg.connect(place.url, autocommit=True) as owner:
         owner.execute("CHECKPOINT")

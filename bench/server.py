@@ -201,13 +201,13 @@ class Watch:
                 return
 
 
-def create_key(program: Path, data: Path, account: str = "default") -> str:
-    """A new key of an account with the scope `destination`, made by the command line as an operator would.
+def create_key(program: Path, data: Path, account: str = "default", scope: str = "destination") -> str:
+    """A new key of an account, made by the command line as an operator would.
 
     Raises:
         ServerFailed: the command failed or printed no key.
     """
-    command = [str(program), "key", "create", "bench", "--scope", "destination", "--account", account, "--data", str(data)]
+    command = [str(program), "key", "create", "bench", "--scope", scope, "--account", account, "--data", str(data)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     key = done.stdout.strip()
     if done.returncode != 0 or not key or "\n" in key:
