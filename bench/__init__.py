@@ -3,6 +3,7 @@
     python -m bench --quick              the empty store, in under 90 s
     python -m bench --events 5000000     the same on a store grown to 5 M events
     python -m bench erasure              what deleting a person costs
+    python -m bench.nodes --events 5e6   nodes on PostgreSQL; `python -m bench.model` what many of them would do
 
 One run, file by file: `__main__` reads the command line. `traffic` invents a pool of message templates. `server` starts
 the real `goodword serve` on a free port. `scenario` decides what is measured in which order, and `run` measures it:

@@ -193,8 +193,6 @@ def _grow(place: Place, node: Server, key: str, events: int) -> None:
         place.drive(node, key, FILL, 20)
         stored = place.ask("SELECT count(*) FROM event")
         print(f"  {stored:,} messages after {time.perf_counter() - began:,.0f} s", flush=True)
-    with psycopg.connect(place.url, autocommit=True) as owner:
-        owner.execute("CHECKPOINT")
 
 
 if __name__ == "__main__":

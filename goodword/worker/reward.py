@@ -22,6 +22,8 @@ from goodword.worker.lease import Leases
 
 PERIOD_S = 0.5
 WORK = "rewards"
+ACCOUNT_PAUSE_S = 0.005
+"""Ten times what looking takes an account, so that very many of them take a tenth of a node at most."""
 RETRIES_EVERY_S = 2.0
 SLICE = 50
 SLICE_PAUSE_S = 0.004
@@ -49,7 +51,7 @@ async def tend_rewards(engine: Engine, leases: Leases | None = None) -> None:
         except (Overloaded, Unavailable, OSError, DatabaseError):
             log.warning("rewards_postponed")
             await asyncio.sleep(OVERLOADED_PAUSE_S)
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(max(PERIOD_S, ACCOUNT_PAUSE_S * len(engine.store.accounts)))
 
 
 async def _tend_due(engine: Engine, account: int) -> None:
