@@ -231,9 +231,6 @@ class _Verifying:
                     found[number] = (account, None)
         return found
 
-    def _was_destroyed(self, number: int) -> bool:
-        return self.keys.destroyed_at(number) is not None
-
     def _is_pending(self, number: int) -> bool:
         """Whether the key store knows of a deletion that this snapshot does not: it came after, or the next start repeats it."""
         if number not in self._pending:
@@ -253,7 +250,7 @@ class _Verifying:
                     yield f"Profile {number}: its document cannot be opened."
                     continue
                 if profile is None:
-                    if not self._was_destroyed(number):
+                    if self.keys.destroyed_at(number) is None:
                         yield f"Profile {number} has no key."
                     elif not self._is_pending(number):
                         yield f"Profile {number} was deleted, but its row is there."
@@ -301,7 +298,7 @@ class _Verifying:
             }
             for account, hash16, number in rows:
                 if number not in docs:
-                    if not self._was_destroyed(number):
+                    if self.keys.destroyed_at(number) is None:
                         yield f"The look-up key {hash16.hex()} finds profile {number}, which does not exist."
                 elif docs[number][0] != account:
                     yield f"The look-up key {hash16.hex()} of account {account} finds profile {number} of account {docs[number][0]}."
@@ -323,7 +320,7 @@ class _Verifying:
                     yield f"Profile {source} is merged into itself, by way of {target}."
                 elif next_target is not None:
                     yield f"Profile {source} is merged into {target}, which is merged into {next_target}."
-                elif target_document is None and not self._was_destroyed(target):
+                elif target_document is None and self.keys.destroyed_at(target) is None:
                     yield f"Profile {source} is merged into {target}, which does not exist."
 
     def _memberships(self) -> Iterator[str]:
@@ -334,7 +331,7 @@ class _Verifying:
                 if (account, audience) not in audiences:
                     yield f"membership: profile {number} is in an audience that does not exist."
                 owner, profile = docs.get(number, (account, None))
-                if number not in docs and not self._was_destroyed(number):
+                if number not in docs and self.keys.destroyed_at(number) is None:
                     yield f"membership: profile {number} does not exist."
                 elif profile is not None and (owner != account or audience not in profile.audiences):
                     yield f"membership: profile {number} is in an audience that its document does not know."
