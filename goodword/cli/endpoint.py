@@ -49,6 +49,7 @@ def add(
     event: Annotated[list[str] | None, typer.Option(help="Event type; may be given more than once. All, if none is.")] = None,
     state: Annotated[list[str] | None, typer.Option(help="Only rewards that come into this state.")] = None,
     supplier: Annotated[list[str] | None, typer.Option(help="Only rewards of this supplier.")] = None,
+    supplier_tag: Annotated[list[str] | None, typer.Option(help="Only rewards of suppliers with this tag.")] = None,
     campaign: Annotated[list[str] | None, typer.Option(help="Only what concerns this campaign.")] = None,
     signature: Annotated[
         Literal["standard", "hmac_sha256"], typer.Option(help="Standard Webhooks, or X-Extole-Signature over the body.")
@@ -64,7 +65,7 @@ def add(
     made = secret or (new_signing_secret(signature) if kind == "webhook" else "")
     endpoint = Endpoint(
         new_id(), batch_url(kind, url), made, kind, name, signature=signature, event_types=event or [], states=state or [],
-        suppliers=supplier or [], campaigns=campaign or [], retry_s=retry or list(RETRY_S),
+        suppliers=supplier or [], supplier_tags=supplier_tag or [], campaigns=campaign or [], retry_s=retry or list(RETRY_S),
     )  # fmt: skip
     with failing_clearly(), engine_of(folder(data)) as engine:
         number = account_number(engine, account)

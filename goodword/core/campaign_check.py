@@ -18,7 +18,7 @@ from goodword.core.page_check import check_pages
 from goodword.core.quality import Quality
 from goodword.core.reward import BUILT_IN, TRANSITIONS, RewardTerms, Supplier, valued
 from goodword.core.reward_rule_check import check_rules
-from goodword.core.supplier import why_no_cash_back
+from goodword.core.supplier import OVERDUE_DAYS_MAX, TAG_CHARS_MAX, TAGS_MAX, why_no_cash_back
 from goodword.core.times import read_time
 
 REWARDS_MAX = SUPPLIERS_MAX = BUDGETS_MAX = 50
@@ -202,6 +202,10 @@ def _supplier(path: str, supplier: Supplier, known: Known) -> Problems:
     yield from bound.number(f"{path}.expires_days", supplier.expires_days, 1, EXPIRES_DAYS_MAX)
     yield from bound.number(f"{path}.limit_per_hour", supplier.limit_per_hour, 1, bound.COUNT_MAX)
     yield from bound.number(f"{path}.limit_per_day", supplier.limit_per_day, 1, bound.COUNT_MAX)
+    yield from bound.number(f"{path}.overdue_days", supplier.overdue_days, 1, OVERDUE_DAYS_MAX)
+    yield from bound.number(f"{path}.tags", len(supplier.tags), 0, TAGS_MAX)
+    for number, tag in enumerate(supplier.tags):
+        yield from bound.short_text(f"{path}.tags[{number}]", tag, TAG_CHARS_MAX)
     for state, after in supplier.state_transitions.items():
         for name in (state, *after):
             if name not in TRANSITIONS:

@@ -20,7 +20,7 @@ TEST = "webhook.test"
 """What a test call sends, to the one endpoint it names; tried once."""
 EVENT_TYPES = (
     *("reward.earned", "reward.fulfilled", "reward.fulfillment_failed", "reward.sent", "reward.redeemed"),
-    *("reward.failed", "reward.canceled", "reward.revoked", "reward.expired"),
+    *("reward.failed", "reward.canceled", "reward.revoked", "reward.expired", "reward.overdue"),
     *("share.created", "click.recorded", "registration.recorded", "conversion.recorded", "referral.attributed"),
     *("identity.merged", "person.deleted", "supplier.low_balance", "supplier.limit_passed"),
 )
@@ -36,8 +36,8 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
     """A receiver. `kind` webhook gets events as they are; segment and rudderstack get identify and track calls. `secret` is kept sealed:
     the signing secret, or a CDP's write key; `old_secret` signs besides until `old_until`, after a rotation.
 
-    Filters: empty means everything; OR inside a filter, AND across filters. What happens while an endpoint is paused is owed to it all
-    the same; while it is not enabled, nothing new is.
+    Filters: empty means everything; OR inside a filter, AND across filters. `tags` are its own, `supplier_tags` a filter. What happens
+    while an endpoint is paused is owed to it all the same; while it is not enabled, nothing new is.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
     event_types: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     suppliers: list[str] = field(default_factory=list)
+    supplier_tags: list[str] = field(default_factory=list)
     campaigns: list[str] = field(default_factory=list)
     retry_s: list[int] = field(default_factory=lambda: list(RETRY_S))
     enabled: bool = True
@@ -143,6 +144,7 @@ def is_wanted(announcement: Announcement, endpoint: Endpoint) -> bool:
         and _passes(endpoint.event_types, event_type)
         and _passes(endpoint.states, event_type[7:].upper() if event_type.startswith("reward.") else None)
         and _passes(endpoint.suppliers, payload.get("reward_supplier_id"))
+        and (not endpoint.supplier_tags or not set(endpoint.supplier_tags).isdisjoint(payload.get("reward_supplier_tags", ())))
         and _passes(endpoint.campaigns, payload.get("campaign_id"))
     )
 

@@ -151,10 +151,18 @@ class Moving:
             self.wait_for_supplier()
 
     def wait_for_supplier(self) -> None:
-        """A custom reward is the brand's to fulfil from now on: what was held back until now is announced."""
-        self.reward = replace(self.reward, waiting="supplier", due_at=None, updated_at=self.now)
+        """A custom reward is the brand's to fulfil from now on: what was held back is announced, and when it is overdue is noted."""
+        days = self.supplier.overdue_days if self.supplier is not None else None
+        overdue_at = self.now + days * DAY_MS if days is not None else None
+        self.reward = replace(self.reward, waiting="supplier", due_at=overdue_at, updated_at=self.now)
         if self.facts.referrals.endpoints:
             self._announce("reward.earned", f"{self.reward.id}-open", "")
+
+    def say_overdue(self) -> None:
+        """The brand's own system has not fulfilled it for too long. Said once; since when it waits stays."""
+        self.reward = replace(self.reward, due_at=None)
+        if self.facts.referrals.endpoints:
+            self._announce("reward.overdue", f"{self.reward.id}-overdue", "It waits to be fulfilled for longer than it should.")
 
     def _hand_out(self, supplier: Supplier) -> None:
         known = self.facts.referrals
@@ -269,6 +277,8 @@ class Moving:
             "data": data,
             "schema_version": SCHEMA_VERSION,
         }
+        if supplier is not None and supplier.tags:
+            payload["reward_supplier_tags"] = supplier.tags
         if (partner_id := reward.secret.get("partner_reward_id") or reward.secret.get("code")) and reward.state not in GONE:
             payload["partner_reward_id"] = partner_id
         payload.update((name, value) for name, value in (detail or {}).items() if name in ("email", "partner_event_id"))

@@ -54,6 +54,7 @@ class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """A source of rewards. POINTS and ACCOUNT_CREDIT post to the ledger, a pool hands out each uploaded code once, a static coupon
     is one code for everybody, a custom reward is fulfilled by the brand's own system.
 
+    `overdue_days`: so long a custom reward may wait for that system before somebody should look. `tags` are for endpoints to choose by.
     What one is worth, where a campaign does not say it: `face_value`, or `cash_back_percentage` of the event's value (a fraction, 0.1 is
     a tenth) from `cash_back_min` to `cash_back_max`. Decimals as text, of `face_value_type`.
     """
@@ -74,6 +75,8 @@ class Supplier(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     expires_days: int | None = None
     limit_per_hour: int | None = None
     limit_per_day: int | None = None
+    overdue_days: int | None = None
+    tags: list[str] = field(default_factory=list)
     state_transitions: dict[str, list[str]] = field(default_factory=dict)
 
 

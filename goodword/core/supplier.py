@@ -8,6 +8,8 @@ from decimal import Decimal
 from goodword.core.money import read_currency
 from goodword.core.reward import STATES, UNITS, Supplier, read_value, why_not_a_code
 
+OVERDUE_DAYS_MAX = 3_650
+TAGS_MAX, TAG_CHARS_MAX = 50, 100
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FRACTION = re.compile(r"[01](\.[0-9]{1,6})?|\.[0-9]{1,6}")
 
@@ -64,6 +66,10 @@ def why_not_a_supplier(supplier: Supplier) -> str | None:
         return f"code: {why}"
     if min(supplier.low_balance, supplier.expires_days or 0, supplier.limit_per_hour or 0, supplier.limit_per_day or 0) < 0:
         return "low_balance, expires_days and the limits must be 0 or more"
+    if supplier.overdue_days is not None and not 1 <= supplier.overdue_days <= OVERDUE_DAYS_MAX:
+        return f"overdue_days must be from 1 to {OVERDUE_DAYS_MAX}"
+    if len(supplier.tags) > TAGS_MAX or not all(1 <= len(tag) <= TAG_CHARS_MAX for tag in supplier.tags):
+        return f"tags must be at most {TAGS_MAX} texts of 1 to {TAG_CHARS_MAX} characters"
     named = {*supplier.state_transitions, *(state for states in supplier.state_transitions.values() for state in states)}
     if unknown := sorted(named - STATES):
         return f"state_transitions names no state of a reward: {', '.join(unknown)}"

@@ -23,13 +23,14 @@ SHARED = ("type", "event_id", "event_time", "schema_version")
 """In every payload."""
 _REWARD = (
     *("reward_id", "reward_supplier_id", "reward_supplier_name", "reward_supplier_type", "partner_reward_supplier_id", "person_id"),
-    *("partner_user_id", "face_value", "face_value_type", "state", "campaign_id", "message", "data"),
+    *("partner_user_id", "face_value", "face_value_type", "state", "campaign_id", "message", "data", "reward_supplier_tags"),
 )
 _EVENT = ("event_name", "message_id", "person_id", "partner_user_id", "email")
 _NAMES = ("first_name", "last_name")
-_OPTIONAL = frozenset(
-    ("partner_reward_id", "email", "partner_event_id", "cart_value", "currency", "partner_conversion_id", "coupon_code", *_NAMES)
-)
+_OPTIONAL = frozenset((
+    *("reward_supplier_tags", "partner_reward_id", "email", "partner_event_id", "cart_value", "currency", "partner_conversion_id"),
+    *("coupon_code", *_NAMES),
+))  # fmt: skip
 FIELDS: dict[str, tuple[str, ...]] = {
     "reward.earned": (*_REWARD, "partner_reward_id"),
     "reward.fulfilled": (*_REWARD, "partner_reward_id"),
@@ -40,6 +41,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reward.canceled": _REWARD,
     "reward.revoked": _REWARD,
     "reward.expired": _REWARD,
+    "reward.overdue": _REWARD,
     "share.created": (
         *("share_id", "person_id", "partner_user_id", "email", "channel", "shareable_code", "program", "campaign_id", "recipients"),
         *("quality", "created_date"),

@@ -27,6 +27,7 @@ from goodword.core.report_file import FORMATS
 from goodword.core.reward import Supplier
 from goodword.engine import wall_clock_ms
 from goodword.storage.query import attention
+from goodword.storage.query import reward as rewards
 from tests.referral.test_reports import DAYS, season
 from tests.referral.town import DAY, REFER_A_FRIEND, Town
 from tests.running import Answer, Server
@@ -243,7 +244,13 @@ def test_what_needs_attention_is_found(tmp_path: Path) -> None:
     town.say_all([c.Refuse(1, "m", "track", "missing_event_name", "why")])
     found = {matter.concern: matter.count for matter in attention.matters(town.store, 1, town.now)}
     assert found == {"pool_low": 0, "rewards_failed": 1, "messages_refused": 1}
+    town.say_all([c.PutSupplier(1, Supplier("gifts", "CUSTOM_REWARD", name="Gifts", overdue_days=2))])
+    town.say_all([c.GrantReward(1, ada, "bea", "late", supplier="gifts", value=100, unit="POINTS")])
+    assert "rewards_overdue" not in {matter.concern for matter in attention.matters(town.store, 1, town.now)}
     town.passes(2 * DAY)
+    assert rewards.due(town.store, 1, town.now, 10) == [reward.id for reward in town.rewards() if reward.supplier == "gifts"]
+    late = [matter for matter in attention.matters(town.store, 1, town.now) if matter.concern == "rewards_overdue"]
+    assert [(matter.count, matter.subject, matter.name) for matter in late] == [(1, "gifts", "Gifts")]
     assert "messages_refused" not in {matter.concern for matter in attention.matters(town.store, 1, town.now)}
     assert attention.matters(town.store, 2, town.now) == []
     town.close()

@@ -212,6 +212,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("suppliers[0].face_value_type", "EURO", "suppliers[0].face_value_type", "Did you mean `EUR`?"),
     ("suppliers[0].face_value", "1.234", "suppliers[0].face_value", "Round it."),
     ("suppliers[0].limit_per_day", 0, "suppliers[0].limit_per_day", "number in between"),
+    ("suppliers[0].overdue_days", 0, "suppliers[0].overdue_days", "number in between"),
+    ("suppliers[0].tags", ["gifts", "x" * 101], "suppliers[0].tags[1]", "Shorten it"),
     ("suppliers[0].state_transitions", {"EARNED": ["XXX"]}, "suppliers[0].state_transitions.EARNED", "There are CANCELED"),
     ("rewards[0].name", "For Ann", "rewards[0].name", "Write `for-ann`."),
     ("rewards[1].name", "Advocate", "rewards[1].name", "Give each its own."),

@@ -97,6 +97,10 @@ def test_a_filter_is_or_inside_and_and_across() -> None:
     assert not is_wanted(told("reward.sent", campaign_id="spring"), both)
     assert is_wanted(told("reward.earned", reward_supplier_id="points"), replace(HOOK, suppliers=["points"]))
     assert not is_wanted(told(), replace(HOOK, suppliers=["points"]))
+    gifts = replace(HOOK, supplier_tags=["gifts", "vip"])
+    assert is_wanted(told("reward.earned", reward_supplier_tags=["vip", "slow"]), gifts)
+    assert not is_wanted(told("reward.earned", reward_supplier_tags=["slow"]), gifts)
+    assert not is_wanted(told("reward.earned"), gifts)
     assert is_wanted(told("reward.fulfillment_failed"), replace(HOOK, states=["FULFILLMENT_FAILED"]))
     assert not is_wanted(told("conversion.recorded"), replace(HOOK, states=["EARNED"]))
 

@@ -273,6 +273,35 @@ def test_custom_reward_is_announced_when_it_is_the_brands_to_fulfil() -> None:
     assert shop.said[0].payload["partner_user_id"] == "u1"
 
 
+def test_a_custom_reward_that_waits_too_long_is_said_to_once_and_goes_on_waiting() -> None:
+    shop = Shop()
+    shop.do(c.PutSupplier(1, Supplier("slow", "CUSTOM_REWARD", overdue_days=3, tags=["gifts"])))
+    reward = shop.grant("slow")
+    assert (reward.waiting, reward.due_at) == ("supplier", NOW + 3 * DAY_MS)
+    shop.do(c.TendReward(1, reward.id))
+    assert [each.event_type for each in shop.said] == ["reward.earned"]
+    shop.now += 3 * DAY_MS
+    for _ in range(2):
+        shop.do(c.TendReward(1, reward.id))
+    late = shop.said[-1]
+    assert [each.event_type for each in shop.said] == ["reward.earned", "reward.overdue"]
+    assert (late.payload["state"], late.payload["reward_supplier_tags"]) == ("EARNED", ["gifts"])
+    waits = shop.reward(reward.id)
+    assert (waits.state, waits.waiting, waits.due_at, waits.updated_at) == ("EARNED", "supplier", None, reward.updated_at)
+    shop.move(reward, "FULFILLED")
+    assert shop.said[-1].event_type == "reward.fulfilled"
+
+
+def test_where_nobody_listens_an_overdue_reward_is_only_marked() -> None:
+    shop = Shop()
+    shop.do(c.PutSupplier(1, Supplier("slow", "CUSTOM_REWARD", overdue_days=1)))
+    shop.known.endpoints = {}
+    reward = shop.grant("slow")
+    shop.now += DAY_MS
+    shop.do(c.TendReward(1, reward.id))
+    assert (shop.reward(reward.id).due_at, shop.said) == (None, [])
+
+
 def test_coupons_go_out_in_turn_and_the_pool_says_when_it_is_low() -> None:
     shop = Shop()
     shop.do(c.AddCoupons(1, "pool", 5, ("A", "B", "C")))
@@ -446,6 +475,9 @@ WRONG_SUPPLIERS = [
     Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", cash_back_min="-1", face_value_type="USD"),
     Supplier("x", "CUSTOM_REWARD", cash_back_percentage="0.1", cash_back_min="3", cash_back_max="2", face_value_type="USD"),
     Supplier("x", "POINTS", low_balance=-1),
+    Supplier("x", "CUSTOM_REWARD", overdue_days=0),
+    Supplier("x", "CUSTOM_REWARD", tags=[""]),
+    Supplier("x", "CUSTOM_REWARD", tags=["tag"] * 51),
     Supplier("x", "POINTS", state_transitions={"EARNED": ["GONE"]}),
 ]
 

@@ -38,6 +38,7 @@ class SupplierAnswer(Struct):
     expires_days: int | None
     limit_per_hour: int | None
     limit_per_day: int | None
+    overdue_days: int | None
     state_transitions: dict[str, list[str]]
     code: str | UnsetType = UNSET
     tags: list[str] = field(default_factory=list)
@@ -62,6 +63,8 @@ class SupplierRequest(Struct, forbid_unknown_fields=True):
     expires_days: int | UnsetType | None = UNSET
     limit_per_hour: int | UnsetType | None = UNSET
     limit_per_day: int | UnsetType | None = UNSET
+    overdue_days: int | UnsetType | None = UNSET
+    tags: list[str] | UnsetType = UNSET
     state_transitions: dict[str, list[str]] | UnsetType = UNSET
 
 
@@ -107,8 +110,10 @@ def _shown(supplier: Supplier) -> SupplierAnswer:
         supplier.expires_days,
         supplier.limit_per_hour,
         supplier.limit_per_day,
+        supplier.overdue_days,
         own,
         supplier.code or UNSET,
+        supplier.tags,
     )
 
 

@@ -46,6 +46,7 @@ class WebhookRequest(Struct, forbid_unknown_fields=True):
     event_types: list[str] | UnsetType = UNSET
     states: list[str] | UnsetType = UNSET
     suppliers: list[str] | UnsetType = UNSET
+    supplier_tags: list[str] | UnsetType = UNSET
     campaigns: list[str] | UnsetType = UNSET
     retry_intervals: list[int] | UnsetType = UNSET
 
@@ -70,6 +71,7 @@ class WebhookAnswer(Struct):
     event_types: list[str]
     states: list[str]
     suppliers: list[str]
+    supplier_tags: list[str]
     campaigns: list[str]
     paused_at: str | None
     paused_why: str
@@ -128,8 +130,8 @@ def shown(store: Store, account: int, each: Endpoint, secret: str = "") -> Webho
     return WebhookAnswer(
         each.id, "REWARD" if is_reward else "GENERIC", each.kind, each.url, each.name, each.description, each.state, each.signature,
         each.retry_s, write_time(each.created_at), write_time(each.updated_at), each.enabled, "POST", each.tags, each.event_types,
-        each.states, each.suppliers, each.campaigns, _time(each.paused_at), each.paused_why, _time(health.failing_since),
-        _time(health.succeeded_at), _time(health.failed_at), waiting, dead, secret or UNSET,
+        each.states, each.suppliers, each.supplier_tags, each.campaigns, _time(each.paused_at), each.paused_why,
+        _time(health.failing_since), _time(health.succeeded_at), _time(health.failed_at), waiting, dead, secret or UNSET,
     )  # fmt: skip
 
 

@@ -228,6 +228,9 @@ def _tend(reward: Reward, facts: Facts, now: Millis, fresh: Fresh) -> list[Recor
     if reward.expires_at is not None and reward.expires_at <= now:
         return _expire(moving)
     is_due = reward.state == "EARNED" and (reward.due_at <= now if reward.due_at is not None else not reward.waiting)
+    if is_due and reward.waiting == "supplier" and moving.supplier is not None and moving.supplier.type == "CUSTOM_REWARD":
+        moving.say_overdue()
+        return moving.done()
     campaign = facts.referrals.campaigns.get(reward.campaign)
     if (is_due or reward.state == "FAILED") and campaign is not None and not campaign.gives_at(now):
         return withdraw(reward, facts, now, fresh, 0, "The campaign was stopped before it was given.", is_final=True)

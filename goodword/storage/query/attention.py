@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goodword.core.times import Millis
 from goodword.storage.store import Store
@@ -13,7 +14,9 @@ from goodword.storage.store import Store
 COUNT_MAX = 1_000
 RECEIPTS_MAX = 2_000
 DAY_MS = 24 * 3_600_000
-Concern = Literal["endpoint_failing", "deliveries_dead", "pool_low", "messages_refused", "reviews_open", "rewards_failed"]
+Concern = Literal[
+    "endpoint_failing", "deliveries_dead", "pool_low", "messages_refused", "reviews_open", "rewards_failed", "rewards_overdue"
+]  # fmt: skip
 
 
 class Matter(Struct, frozen=True):
@@ -33,6 +36,7 @@ def matters(store: Store, account: int, now: Millis) -> list[Matter]:
         *_endpoints(store, account),
         *_pools(store, account),
         *_counted(store, account, "rewards_failed", "reward WHERE account_id = ? AND state = 'FAILED'"),
+        *_overdue(store, account, now),
         *_counted(store, account, "reviews_open", "judgement WHERE account_id = ? AND review = 'open'"),
         *_refused(store, account, now),
     ]
@@ -65,7 +69,18 @@ def _pools(store: Store, account: int) -> list[Matter]:
     return found
 
 
-def _counted(store: Store, account: int, concern: Concern, what: str, *more: str) -> list[Matter]:
+def _overdue(store: Store, account: int, now: Millis) -> list[Matter]:
+    """Custom rewards that wait longer for the brand's own system than their supplier says they should."""
+    what = "reward WHERE account_id = ? AND supplier_id = ? AND waiting = 'supplier' AND updated_at <= ?"
+    return [
+        replace(matter, subject=id, name=supplier.name or id)
+        for id, supplier in sorted(store.suppliers.get(account, {}).items())
+        if supplier.type == "CUSTOM_REWARD" and supplier.overdue_days is not None
+        for matter in _counted(store, account, "rewards_overdue", what, id, now - supplier.overdue_days * DAY_MS)
+    ]
+
+
+def _counted(store: Store, account: int, concern: Concern, what: str, *more: str | int) -> list[Matter]:
     """Rows up to the bound; nothing where there are none."""
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {what} LIMIT {COUNT_MAX + 1})"
     count = int(store.database.read(sql, (account, *more))[0][0])
