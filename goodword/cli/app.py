@@ -35,6 +35,8 @@ COMMANDS = {
     "import": "load:import_file",
     "backup": "backup:backup",
     "restore": "backup:restore",
+    "archive": "archive:archive",
+    "query": "query:query",
     "verify": "verify:verify",
     "migrate-store": "move:migrate_store",
     "bench": "bench:bench",

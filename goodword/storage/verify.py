@@ -370,7 +370,7 @@ class _Verifying:
                     if duplicate_of >= arrival or (account, duplicate_of) not in earlier:
                         yield f"Event {arrival} repeats event {duplicate_of}, which is not an earlier one of its account."
                 yield from self._body(arrival, account, hash16, number, kind, body)
-        yield from self._tally(counted, repeated, amounts)
+        yield from verify_tally.events(self.store, counted, repeated, amounts)
         links = self._count("person_event") + self.people.waiting
         if links != total:
             yield f"{total} events are listed {links} times among their people's."
@@ -418,27 +418,6 @@ class _Verifying:
             yield f"Event {arrival}: its body is of another type."
         elif message.message_id and self.store.sealer.hash(account, "m" + message.message_id) != hash16:
             yield f"Event {arrival}: its body has another message id."
-
-    def _tally(
-        self, counted: Counter[tuple[Any, ...]], repeated: Counter[tuple[Any, ...]], amounts: Counter[tuple[Any, ...]]
-    ) -> Iterator[str]:
-        for *place, count, duplicates, amount in self.database.load("SELECT * FROM removed_tally"):  # of events that expired
-            slot = tuple(place)
-            counted[slot] += count
-            repeated[slot] += duplicates
-            amounts[slot] += amount
-        seen = set()
-        sql = "SELECT account_id, day, type, name, currency, count, duplicates, amount FROM tally"
-        for *place, count, duplicates, amount in self.database.load(sql):
-            slot = tuple(place)
-            seen.add(slot)
-            if (count, duplicates, amount) != (counted[slot], repeated[slot], amounts[slot]):
-                yield (
-                    f"tally: `{slot[3]}` on day {slot[1]} of account {slot[0]} says {count}, {duplicates} repeated, amount {amount};"
-                    f" there are {counted[slot]}, {repeated[slot]} and {amounts[slot]}."
-                )
-        for slot in (counted.keys() | repeated.keys()) - seen:
-            yield f"tally: `{slot[3]}` on day {slot[1]} of account {slot[0]} is missing."
 
     def _claims(self) -> Iterator[str]:
         for rows in self._batches("SELECT account_id, key, arrival FROM claim"):

@@ -1,14 +1,16 @@
 """Checks of the tallies: each says what a recount of the rows it comes from gives.
 
-1. By referral, by reward, by advocate: the rows of clicks, shares, links, judgements, credits, rewards and their moves.
-2. By person: what the journeys say that is counted.
-3. What a deleted person did stays counted where the rows are gone: shares, links, and a journey's days. There a tally may say more.
+1. Of events: the log, and what counts for those that are in it no more.
+2. By referral, by reward, by advocate: the rows of clicks, shares, links, judgements, credits, rewards and their moves.
+3. By person: what the journeys say that is counted.
+4. What a deleted person did stays counted where the rows are gone: shares, links, and a journey's days. There a tally may say more.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -108,6 +110,28 @@ def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
     yield from _compare(store, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
     yield from _people(store, gone, is_pending)
     yield from _months(store)
+
+
+def events(
+    store: Store, counted: Counter[tuple[Any, ...]], repeated: Counter[tuple[Any, ...]], amounts: Counter[tuple[Any, ...]]
+) -> Iterator[str]:
+    """What is wrong with the tally of events, given what those that are there count for; those that expired are added to it."""
+    for *place, count, duplicates, amount in store.database.load("SELECT * FROM removed_tally"):
+        slot = tuple(place)
+        counted[slot] += count
+        repeated[slot] += duplicates
+        amounts[slot] += amount
+    seen = set()
+    for *place, count, duplicates, amount in store.database.load("SELECT * FROM tally"):
+        slot = tuple(place)
+        seen.add(slot)
+        if (count, duplicates, amount) != (counted[slot], repeated[slot], amounts[slot]):
+            yield (
+                f"tally: `{slot[3]}` on day {slot[1]} of account {slot[0]} says {count}, {duplicates} repeated, amount {amount};"
+                f" there are {counted[slot]}, {repeated[slot]} and {amounts[slot]}."
+            )
+    for slot in (counted.keys() | repeated.keys()) - seen:
+        yield f"tally: `{slot[3]}` on day {slot[1]} of account {slot[0]} is missing."
 
 
 def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -> Iterator[str]:
