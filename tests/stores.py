@@ -15,6 +15,7 @@ import pytest
 
 from goodword.storage.store import Store
 from tests.postgres import Postgres
+from tests.statement import watched
 
 URLS: dict[Path, str] = {}
 """Where the data of a folder is, for those that are in PostgreSQL now."""
@@ -59,7 +60,9 @@ class Pool:
 
 @contextmanager
 def open_in_postgres(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For as long as this lasts, `Store(folder)` opens a database of PostgreSQL, the same one for the same folder."""
+    """For as long as this lasts, `Store(folder)` opens a database of PostgreSQL, the same one for the same folder.
+
+    What is asked there must do on tables that are spread by account (`statement.py`)."""
     taken: dict[Path, str] = {}
     original = Store.__init__
 
@@ -69,9 +72,11 @@ def open_in_postgres(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         original(self, directory, **{**named, "url": taken[directory]})
 
     monkeypatch.setattr(Store, "__init__", opened)
-    try:
-        yield
-    finally:
-        for directory, url in taken.items():
-            del URLS[directory]
-            pool.give_back(url)
+    with watched(monkeypatch) as wrong:
+        try:
+            yield
+        finally:
+            for directory, url in taken.items():
+                del URLS[directory]
+                pool.give_back(url)
+    assert wrong == [], "\n".join(wrong)

@@ -39,6 +39,7 @@ COMMANDS = {
     "query": "query:query",
     "verify": "verify:verify",
     "migrate-store": "move:migrate_store",
+    "cluster": "cluster:cli",
     "bench": "bench:bench",
 }
 """Where each command is: the module of this package, and the command or group in it."""

@@ -58,6 +58,7 @@ class Nodes:
         self._keys_asked: list[tuple[list[int], Iterable[Row]]] = []
         self._asked: list[Iterable[Row]] = []
         self._held: tuple[int, ...] = ()
+        self._leased: set[int] = set()
         self._number = 0
         self._total = -1
 
@@ -205,17 +206,20 @@ class Nodes:
 
     def lease(self, account: int, work: str) -> bool:
         """Take or renew the right to do a piece of work, for LEASE_S; whether it is this node's now. Errors: DatabaseFailure."""
-        got = self.database.write(
+        got = self.database.write(  # `excluded.until` less a lease is now: Citus takes no now() in the condition of an upsert
             f"INSERT INTO lease VALUES (?, ?, ?, {_NOW} + ?) ON CONFLICT DO UPDATE SET node = excluded.node, until = excluded.until"
-            f" WHERE lease.node = excluded.node OR lease.until < {_NOW} RETURNING node",
-            (account, work, self.node, LEASE_S * 1000),
+            " WHERE lease.node = excluded.node OR lease.until < excluded.until - ? RETURNING node",
+            (account, work, self.node, LEASE_S * 1000, LEASE_S * 1000),
         )
+        if got:
+            self._leased.add(account)
         return bool(got)
 
     def release(self) -> None:
         """Let other nodes do at once what this one did. Errors: none."""
         with suppress(DatabaseFailure):
-            self.database.write("DELETE FROM lease WHERE node = ?", (self.node,))
+            for account in sorted(self._leased):
+                self.database.write("DELETE FROM lease WHERE account_id = ? AND node = ?", (account, self.node))
 
     def tidy(self, now: int) -> None:
         """Drop marks of nodes that are no more."""

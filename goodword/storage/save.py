@@ -131,7 +131,8 @@ class Saving:
                     account, record.upto, record.after, record.month, record.file, record.events, record.size, record.digest, record.at,
                 ))  # fmt: skip
             case KeysUsed():
-                self.others["used"].extend((at, hash) for hash, at in record.used)
+                known = self.store.keys_by_hash
+                self.others["used"].extend((at, known[hash].account, hash) for hash, at in record.used if hash in known)
             case _:
                 raise TypeError(type(record).__name__)
 
@@ -254,7 +255,7 @@ _STATEMENTS = {
     "audience": "INSERT INTO audience VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
     "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
-    "used": "UPDATE api_key SET last_used_at = ? WHERE hash = ?",
+    "used": "UPDATE api_key SET last_used_at = ? WHERE account_id = ? AND hash = ?",
     "archive": "INSERT INTO archive VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "erasure": "INSERT INTO erasure VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from goodword.storage.query.reward import RewardFilter, list_of
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 pytestmark = pytest.mark.usefixtures("on_both")
@@ -32,6 +33,17 @@ def test_a_friend_who_came_by_link_and_buys_earns_both_sides_a_reward(town: Town
     assert town.live() == PAID
     town.buy("order-2", userId="ben")
     assert town.live() == PAID
+
+
+def test_a_list_of_rewards_narrowed_to_nothing_is_empty(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.passes(MINUTE)
+    town.buy("order-1", userId="ben")
+    assert len(list_of(town.store, 1, RewardFilter(states=frozenset({"FULFILLED"})))) == 2
+    for nothing in (RewardFilter(states=frozenset()), RewardFilter(partner_ids=frozenset())):
+        assert list_of(town.store, 1, nothing) == []
 
 
 def test_an_order_before_the_click_earns_nothing(town: Town) -> None:

@@ -198,7 +198,7 @@ def test_another_programs_database_and_a_newer_schema_are_left_alone(postgres: P
     sql(postgres, other, "CREATE TABLE thing (n int)", "INSERT INTO thing VALUES (1)")
     assert "another program" in refused(tmp_path / "a", postgres.url(other))
     Store(tmp_path / "b", url=postgres.url(newer)).close()
-    sql(postgres, newer, "UPDATE meta SET value = '9999' WHERE name = 'schema'")
+    sql(postgres, newer, "UPDATE meta SET value = '9999' WHERE name IN ('schema', 'schema_floor')")
     assert "newer Goodword" in refused(tmp_path / "b", postgres.url(newer))
     with psycopg.connect(postgres.url(other)) as reader:
         tables = reader.execute("SELECT relname FROM pg_stat_user_tables").fetchall()

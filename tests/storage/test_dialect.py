@@ -12,7 +12,7 @@ import pytest
 from goodword.core import command as c
 from goodword.core.profile import IdentityKey
 from goodword.engine import Engine
-from goodword.storage import dialect, schema
+from goodword.storage import cluster, dialect, schema
 from goodword.storage.array import Blobs, Ints, Texts
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
@@ -23,8 +23,7 @@ NOW = 1_790_000_000_000
 TABLES = {
     "thing": dialect.Table({"account_id": "bigint", "id": "bigint", "name": "text", "body": "bytea"}, ("account_id", "id")),
 }
-UNSHARDED = {"meta", "account", "message_partition", "fold", "dictionary", "console_user", "console_session", "console_link"}
-"""Few rows, the same on all machines: Citus calls them reference tables."""
+UNSHARDED = {*cluster.REFERENCE, *cluster.LOCAL}
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_a_database_of_another_program_and_a_newer_schema_are_refused(postgres_p
     newer = postgres_pool.postgres.database("newer")
     Store(tmp_path, url=newer).close()
     with psycopg.connect(newer, autocommit=True) as owner:
-        owner.execute("UPDATE meta SET value = '9999' WHERE name = 'schema'")
+        owner.execute("UPDATE meta SET value = '9999' WHERE name IN ('schema', 'schema_floor')")
     with pytest.raises(NewerSchema):
         Store(tmp_path, url=newer)
 

@@ -99,8 +99,10 @@ def test_a_month_has_its_places_and_its_partition_and_the_log_goes_on_across(sto
     assert list(places_of(store, 1, 1 << 62)) == places[::-1]
     assert list(places_of(store, 1, places[4], upwards=True)) == places[5:]
     assert [line.arrival for line in messages(store, 1, 5, verdict="stored")] == places[:-6:-1]
-    assert [line.arrival for line in messages(store, 1, 9, verdict="stored", within=4)] == places[:-5:-1]
-    assert [line.arrival for line in messages(store, 1, 9, after=places[1], verdict="stored", within=3)] == places[4:1:-1]
+    lines = [line.arrival for line in messages(store, 1, 99)]
+    assert [line.arrival for line in messages(store, 1, 99, within=8)] == lines[:8]
+    assert [line.arrival for line in messages(store, 1, 99, verdict="stored", within=10)] == places[:-5:-1]
+    assert [line.arrival for line in messages(store, 1, 99, after=places[1], within=8)] == lines[-10:-2]
     assert preview(store, 1, Settings(), 100).looked_at == len(places)
     assert store.database.read("SELECT sum(count) FROM tally") == [(12,)]
     assert (problems(store), verify(store)) == ([], [])

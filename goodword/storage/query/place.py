@@ -45,9 +45,10 @@ def edge_of(store: Store, account: int, bound: int, within: int, *, upwards: boo
     """The last place that is within so many places of a bound."""
     if store.nodes is None:
         return bound + within if upwards else bound - within
-    beyond, order = (">", "ASC") if upwards else ("<", "DESC")  # an account's own log has gaps: its messages are counted
-    sql = f"SELECT arrival FROM event WHERE account_id = ? AND arrival {beyond} ? ORDER BY arrival {order} LIMIT 1 OFFSET ?"
-    found = store.database.read(sql, (account, bound, within - 1))
+    beyond, order = (">", "ASC") if upwards else ("<", "DESC")  # an account's own log has gaps: its lines are counted
+    near = "SELECT arrival FROM (SELECT arrival FROM {0} WHERE account_id = ?1 AND arrival {1} ?2 ORDER BY arrival {2} LIMIT ?3) near_{0}"
+    parts = " UNION ALL ".join(near.format(table, beyond, order) for table in ("event", "receipt"))
+    found = store.database.read(f"{parts} ORDER BY arrival {order} LIMIT 1 OFFSET ?3 - 1", (account, bound, within))
     return int(found[0][0]) if found else 1 << 62 if upwards else 0
 
 

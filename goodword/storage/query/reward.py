@@ -74,7 +74,7 @@ def _in(column: str, store: Store, values: Iterable[str] | Iterable[int]) -> tup
     """A condition on a list of values, and its parameters; of no values nothing is true. A text with a NUL is stored nowhere."""
     listed = sorted(value for value in values if not (isinstance(value, str) and "\0" in value))
     if not listed:
-        return " AND 0", []
+        return " AND 1 = 0", []
     numbers = all(isinstance(value, int) for value in listed)
     array = store.database.ints(listed) if numbers else store.database.texts(listed)  # type: ignore[arg-type]
     return f" AND {column} IN (SELECT value FROM carray(?))", [array]
@@ -99,7 +99,7 @@ def _where(store: Store, account: int, wanted: RewardFilter) -> tuple[str, list[
             params += array
     if wanted.partner_ids is not None:
         hashes = sorted(store.sealer.hash(account, "p" + text.casefold()) for text in wanted.partner_ids)
-        sql += " AND r.partner IN (SELECT value FROM carray(?))" if hashes else " AND 0"
+        sql += " AND r.partner IN (SELECT value FROM carray(?))" if hashes else " AND 1 = 0"
         params += [store.database.blobs(hashes)] if hashes else []
     for column, bound in (("r.created_at >= ?", wanted.since), ("r.created_at < ?", wanted.until)):
         if bound is not None:
