@@ -1,17 +1,17 @@
-// A file of codes: dropped or chosen, sent as it is, with its progress. The answer is the page, with what became of each row.
+// A file of codes: dropped or chosen, sent as it is, with its progress. The answer is the page, with what became of each row; it takes the
+// place of this one, so whatever is asked of the page is asked of the document.
 "use strict";
 (() => {
-  const drop = document.querySelector("[data-upload]");
-  if (!drop) return;
-  drop.hidden = false;
-  const bar = drop.querySelector("progress");
-  const status = drop.querySelector("[role=status]");
-  const token = document.querySelector("input[name=csrf]").value;
+  const drop = () => document.querySelector("[data-upload]");
+  const show = () => { const here = drop(); if (here) here.hidden = false; };
   const send = (file) => {
-    if (!file) return;
+    const here = drop();
+    if (!file || !here) return;
+    const bar = here.querySelector("progress");
+    const status = here.querySelector("[role=status]");
     const request = new XMLHttpRequest();
-    request.open("POST", drop.dataset.upload);
-    request.setRequestHeader("X-CSRF-Token", token);
+    request.open("POST", here.dataset.upload);
+    request.setRequestHeader("X-CSRF-Token", document.querySelector("input[name=csrf]").value);
     request.setRequestHeader("Content-Type", "text/csv");
     bar.hidden = false; bar.removeAttribute("value");
     status.textContent = `Sending ${file.name} …`;
@@ -20,12 +20,19 @@
     request.onload = () => {
       const answer = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("main");
       const main = document.querySelector("main");
-      if (answer && main) { main.replaceChildren(...answer.childNodes); main.focus(); }
+      if (answer && main) { main.replaceChildren(...answer.childNodes); show(); main.focus(); }
       else status.textContent = "That did not work. Try again.";
     };
     request.onerror = () => { bar.hidden = true; status.textContent = "The server could not be reached. What was loaded stays; the same file may be sent again."; };
     request.send(file);
   };
-  drop.querySelector("input").addEventListener("change", (event) => send(event.target.files[0]));
-  for (const name of ["dragover", "drop"]) drop.addEventListener(name, (event) => { event.preventDefault(); if (name === "drop") send(event.dataTransfer.files[0]); });
+  document.addEventListener("change", (event) => { if (event.target.closest("[data-upload]")) send(event.target.files[0]); });
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => {
+      if (!event.target.closest("[data-upload]")) return;
+      event.preventDefault();
+      if (name === "drop") send(event.dataTransfer.files[0]);
+    });
+  }
+  show();
 })();

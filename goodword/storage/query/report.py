@@ -28,6 +28,8 @@ _ROLES = {
     ROLES[NEW_REFERRED]: "referred_new_customers",
 }
 _SUMS = ("links", "shares", "clicks", "sign_ups", "outcomes", "friends")
+DAYS_IN_ORDER = 120
+"""From so many days on, sums by advocate are read in the order of advocates: what there is of other days is passed over, not sorted."""
 _ACTED = "t.links + t.shares + t.clicks > 0"
 """What makes somebody an advocate of a period; what their friends did later does not."""
 
@@ -42,7 +44,8 @@ def figures(store: Store, account: int, period: Period, first: int, last: int, c
     """What was counted in each period that the days touch, whole, by its first day. With campaigns, people are those of all."""
     begin, end = start_of(period, first), next_start(period, start_of(period, last)) - 1
     found = {start: Figures() for start in starts(period, begin, end)}
-    for day, measure, quality, unit, count, amount in referral_days(store, account, begin, end, campaigns):
+    by_month = period in ("MONTH", "QUARTER")
+    for day, measure, quality, unit, count, amount in referral_days(store, account, begin, end, campaigns, by_month=by_month):
         add_referral(found[start_of(period, day)], measure, quality, unit, count, amount)
     for day, state, unit, count, value in reward_days(store, account, begin, end, campaigns):
         if state not in GONE and count:
@@ -153,8 +156,12 @@ def outcome_days(store: Store, account: int, first: int, last: int) -> list[Row]
 def count_advocates(store: Store, account: int, first: int, last: int) -> int:
     """How many people acted as advocates in these days; two that became one are one."""
     months, ends = whole_months(first, last)
-    parts = ["SELECT advocate_id AS id FROM advocate_month WHERE account_id = ? AND month BETWEEN ? AND ?"] if months else []
-    given = [account, months[0], months[-1]] if months else []
+    parts = []
+    given = []
+    if months:
+        order = " INDEXED BY advocate_months" if len(months) > 2 else ""
+        parts.append(f"SELECT DISTINCT advocate_id AS id FROM advocate_month{order} WHERE account_id = ? AND month BETWEEN ? AND ?")
+        given += [account, months[0], months[-1]]
     for begin, end in ends:
         parts.append(f"SELECT t.advocate_id AS id FROM advocate_tally t WHERE t.account_id = ? AND t.day BETWEEN ? AND ? AND {_ACTED}")
         given += [account, begin, end]
@@ -195,10 +202,12 @@ def advocates(store: Store, account: int, first: int, last: int, *, having: str 
 
 
 def top_advocates(store: Store, account: int, first: int, last: int, limit: int) -> list[Advocate]:
-    """Those with most friends in these days. They are found among the days on which anybody brought anything, which are few."""
+    """Those with most friends in these days, found among the days on which anybody brought anything: of some days in the order of days, of
+    many in that of advocates, where their sums need no sorting."""
+    order = "advocate_brought" if last - first < DAYS_IN_ORDER else "advocate_order"
     rows = store.database.read(
         "SELECT coalesce(m.target, a.id) AS number FROM (SELECT advocate_id AS id, sum(friends) AS friends, sum(outcomes) AS outcomes"
-        " FROM advocate_tally WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3 AND (outcomes <> 0 OR friends <> 0) GROUP BY advocate_id) a"
+        f" FROM advocate_tally INDEXED BY {order} WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3 AND (outcomes <> 0 OR friends <> 0) GROUP BY advocate_id) a"
         " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.id GROUP BY number HAVING sum(a.friends) > 0"
         " ORDER BY sum(a.friends) DESC, sum(a.outcomes) DESC, number LIMIT ?4",
         (account, first, last, limit),
@@ -210,16 +219,23 @@ def top_advocates(store: Store, account: int, first: int, last: int, limit: int)
     )
     homes.update(store.database.read(sql, (store.database.ints(chosen), account)))
     found = {number: Advocate(number, 0, 0, 0, 0, 0, 0, 0) for number in chosen}
-    for number, last_day, *sums in store.database.read(
-        f"SELECT advocate_id, max(day), {', '.join(f'sum({name})' for name in _SUMS)} FROM advocate_tally WHERE account_id = ?"
-        " AND day IN (SELECT value FROM carray(?)) AND advocate_id IN (SELECT value FROM carray(?)) GROUP BY advocate_id",
+    for number, unit, last_day, *sums, amount in store.database.read(
+        f"SELECT advocate_id, unit, max(day), {', '.join(f'sum({name})' for name in _SUMS)}, sum(amount) FROM advocate_tally"
+        " WHERE account_id = ? AND day IN (SELECT value FROM carray(?)) AND advocate_id IN (SELECT value FROM carray(?))"
+        " GROUP BY advocate_id, unit",
         (account, store.database.ints(range(first, last + 1)), store.database.ints(sorted(homes))),
     ):
         each = found[homes[number]]
         each.last = max(each.last, last_day)
         for name, more in zip(_SUMS, sums, strict=True):
             setattr(each, name, getattr(each, name) + more)
-    return _paid(store, account, first, last, list(found.values()))
+        count = sums[_SUMS.index("outcomes")]
+        if unit and count:
+            before = each.money.get(unit, (0, 0))
+            each.money[unit] = (before[0] + amount, before[1] + count)
+    for each in found.values():
+        each.money = dict(sorted(each.money.items(), key=lambda entry: (-entry[1][0], entry[0])))
+    return list(found.values())
 
 
 def _paid(store: Store, account: int, first: int, last: int, found: list[Advocate]) -> list[Advocate]:
