@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from goodword.core import command as c
 from goodword.core.decide import decide
+from goodword.core.deciding.console import written_down
 from goodword.core.decision import Decision, Erased, Outcome, Record
 from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
@@ -98,7 +99,7 @@ class Engine:
         self.unavailable_since: float | None = None
         self.trouble = ""
         """What the database said when it last failed."""
-        self._queue: deque[tuple[Sequence[c.Command], Reply]] = deque()
+        self._queue: deque[tuple[Sequence[c.Asked], Reply]] = deque()
         self._arrived = 0
         self._scheduled = False
         self._latest = 0
@@ -110,7 +111,7 @@ class Engine:
         self._is_given_up = False
         """Who waited for that group has been told to ask again."""
 
-    def submit(self, commands: Sequence[c.Command], reply: Reply) -> None:
+    def submit(self, commands: Sequence[c.Asked], reply: Reply) -> None:
         """Queue commands that are answered together. Errors: Overloaded, at once."""
         if self.waiting >= WAITING_MAX or len(self._queue) >= REQUESTS_MAX:
             self.measures.overloads += 1
@@ -123,7 +124,7 @@ class Engine:
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._settle, self._arrived)
 
-    async def ask(self, commands: Sequence[c.Command]) -> list[Outcome]:
+    async def ask(self, commands: Sequence[c.Asked]) -> list[Outcome]:
         """Submit and wait for the outcomes. Errors: Overloaded, Unavailable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outcome]] = loop.create_future()
@@ -173,8 +174,8 @@ class Engine:
         out.add_done_callback(lambda out: loop.call_soon_threadsafe(self._back, out))
         loop.call_later(LOOK_S, self._look, out, members)
 
-    def _take(self) -> tuple[list[c.Command], list[Member]]:
-        group: list[c.Command] = []
+    def _take(self) -> tuple[list[c.Asked], list[Member]]:
+        group: list[c.Asked] = []
         members: list[Member] = []
         while self._queue and (not group or len(group) + len(self._queue[0][0]) <= GROUP_MAX):
             commands, reply = self._queue.popleft()
@@ -219,7 +220,7 @@ class Engine:
             for _, _, reply in members:
                 reply(Unavailable(self.trouble))
 
-    def _run(self, group: list[c.Command], members: list[Member]) -> Answered:
+    def _run(self, group: list[c.Asked], members: list[Member]) -> Answered:
         """Execute a group; how each of its requests is to be answered."""
         try:
             outcomes = self.execute(group)
@@ -238,7 +239,7 @@ class Engine:
         self._loop.call_exception_handler({"message": "a command could not be executed", "exception": error})
         return Unavailable(type(error).__name__)
 
-    def execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
+    def execute(self, commands: Sequence[c.Asked]) -> list[Outcome]:
         """Decide and save one group; the outcomes are durable when it returns. Errors: Unavailable, and then nothing was saved."""
         if self.unavailable_since is not None and self._loop is not None and self.store.nodes is not None:
             # a database that hangs would hold everybody up for as long as one wait may last: `_probe` finds out when it is back
@@ -269,7 +270,7 @@ class Engine:
         if self._probing is None:
             self._probing = self._loop.call_later(PROBE_S, self._probe)
 
-    def _try(self, commands: Sequence[c.Command]) -> list[Outcome]:
+    def _try(self, commands: Sequence[c.Asked]) -> list[Outcome]:
         """Decide and save, anew where another node was first."""
         began = time.monotonic()
         for _ in range(TRIES - 1):
@@ -307,12 +308,12 @@ class Engine:
         else:
             self.unavailable_since = None
 
-    def _execute(self, commands: Sequence[c.Command]) -> list[Outcome]:
+    def _execute(self, commands: Sequence[c.Asked]) -> list[Outcome]:
         store = self.store
         now = self.clock()
         self._latest = max(self._latest, now)
         try:
-            facts = store.load(commands, now)
+            facts = store.load([c.command_of(each) for each in commands], now)
             outcomes, decisions = self._decide(commands, facts, now)
             if decisions:
                 store.save(decisions, now)
@@ -326,17 +327,20 @@ class Engine:
             self._tell_erased(decisions)
         return outcomes
 
-    def _decide(self, commands: Sequence[c.Command], facts: dict[int, Facts], now: int) -> tuple[list[Outcome], list[Decided]]:
+    def _decide(self, commands: Sequence[c.Asked], facts: dict[int, Facts], now: int) -> tuple[list[Outcome], list[Decided]]:
         store = self.store
         accounts = max(store.accounts, default=0)
         outcomes: list[Outcome] = []
         decisions: list[Decided] = []
-        for command in commands:
+        for asked in commands:
+            command = c.command_of(asked)
             known = facts[command.account]
             place = known.place
             fresh = Fresh(place.last + 1, ProfileId(store.reserve_profile_id()), accounts + 1)
             at = self._latest if type(command) is c.Erase else now
             decision = decide(command, known, at, fresh)
+            if type(asked) is c.Audited:
+                decision = written_down(asked, decision, now, fresh)
             records = decision.records
             if records:
                 place.last += 1
@@ -345,7 +349,6 @@ class Engine:
                 if len(records) > 1 and _uses(records, fresh.profile_id):
                     store.use_profile_id()
             outcomes.append(decision.outcome)
-            known.latest = decision.outcome
         return outcomes, decisions
 
     def _tell_erased(self, decisions: Sequence[tuple[int, Sequence[Record], int]]) -> None:

@@ -22,6 +22,7 @@ from goodword.api.intake import RETRY_AFTER, Intake, key_of, key_or_refuse, need
 from goodword.api.openapi import BASIC, BEARER, Operation, Parameter
 from goodword.core import command as c
 from goodword.core.account import EVENTS_KEPT_DAYS_MIN, PRESETS, EventMapping, Key, Right, Scope, Settings
+from goodword.core.audit import by_key
 from goodword.core.decision import Outcome
 from goodword.core.message import clean_name
 from goodword.core.money import read_currency
@@ -110,7 +111,7 @@ class Call(Struct):
     async def ask(self, command: c.Command) -> Outcome:
         """Have the engine do it. Errors: Refusal."""
         try:
-            outcome = (await self.intake.engine.ask([command]))[0]
+            outcome = (await self.intake.engine.ask([by_key(self.key, command)]))[0]
         except Overloaded:
             raise Refusal(503, "overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
         except Unavailable:

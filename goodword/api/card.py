@@ -14,6 +14,9 @@ from goodword.core.campaign import Share
 
 LOST_TITLE = "This link does not lead anywhere any more"
 LOST_WORDS = "It may have been mistyped, or the offer behind it has ended. Ask the person who sent it to you for a new one."
+AWAY_TITLE = "One moment"
+AWAY_WORDS = "This page tries again by itself in a few seconds. Your link is fine."
+AWAY_S = 5
 _GO_ON = "var go=function(){location.reload()};document.prerendering?document.addEventListener('prerenderingchange',go,{once:true}):go()"
 """A page that was fetched ahead and is now shown to somebody asks again, and is then counted and sent on."""
 
@@ -55,6 +58,17 @@ def preview(share: Share, content: dict[str, str], link: str, destination: str, 
     said += [f'<meta name="{name}" content="{html.escape(value)}">' for name, value in named.items() if value]
     more = f'<p><a href="{html.escape(destination)}" rel="nofollow">Go on</a></p>\n' if destination else ""
     return _page(title, description, "".join(f"{tag}\n" for tag in said), more, f"<script>{_GO_ON}</script>\n" if goes_on else "")
+
+
+def headers_of_waiting() -> Headers:
+    """What the page is sent with that asks again by itself."""
+    return [*headers_of_page(), (b"retry-after", b"%d" % AWAY_S)]
+
+
+@lru_cache(maxsize=1)
+def away() -> bytes:
+    """The page of a link that cannot be looked up at the moment: it asks again by itself, and so leads on once that is possible."""
+    return _page(AWAY_TITLE, AWAY_WORDS, f'<meta http-equiv="refresh" content="{AWAY_S}">\n', "", "")
 
 
 @lru_cache(maxsize=1)

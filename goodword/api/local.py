@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from goodword.core.command import Command
+from goodword.core.command import Asked
 from goodword.core.decision import Outcome
 from goodword.engine import Engine, Overloaded, Unavailable
 
@@ -22,7 +22,7 @@ SOCKET_FILE = "engine.sock"
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 TIMEOUT_S = 60.0
 
-_decode = msgspec.msgpack.Decoder(list[Command]).decode
+_decode = msgspec.msgpack.Decoder(list[Asked]).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode_reply = msgspec.msgpack.Decoder(tuple[str, list[Outcome]]).decode
 
@@ -84,7 +84,7 @@ class LocalDoor:
         finally:
             os.close(folder)
 
-    def execute(self, commands: Sequence[Command]) -> list[Outcome]:
+    def execute(self, commands: Sequence[Asked]) -> list[Outcome]:
         """Have the server do it; returns when it is durable. Errors: Overloaded, Unavailable, OSError."""
         frame = _encode(list(commands))
         self._socket.sendall(len(frame).to_bytes(4) + frame)

@@ -30,6 +30,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Shareable
 from goodword.core.signal import CLICK_PARAMETER
 from goodword.engine import Overloaded, Unavailable
+from goodword.storage.failure import DatabaseFailure
 from goodword.storage.query import share as links
 
 QR_KINDS = {"qr.svg": b"image/svg+xml", "qr.png": b"image/png"}
@@ -64,9 +65,10 @@ class Sharing:
             return
         try:
             status, body, headers = await self._visit(scope, (code + "/" + rest).rstrip(STRAY) if rest else code.rstrip(STRAY), method)
-        except Exception as error:  # a defect of ours, or a disk that cannot be read: the visitor gets the friendly page
+        except Exception as error:  # a defect of ours, or a disk that cannot be read: the visitor gets a friendly page
             log.error("request_failed", path="s", error=type(error).__name__, at=places_of(error))
-            status, body, headers = self._page_of_lost()
+            is_away = isinstance(error, DatabaseFailure)
+            status, body, headers = (503, card.away(), card.headers_of_waiting()) if is_away else self._page_of_lost()
         await answer(send, status, b"" if method == "HEAD" else body, headers)
 
     async def _visit(self, scope: Scope, code: str, method: str) -> tuple[int, bytes, Headers]:

@@ -14,7 +14,8 @@ from goodword import config
 from goodword.api.evidence import BadNetwork, GeoipUnreadable
 from goodword.api.local import LocalDoor
 from goodword.core.account import Account
-from goodword.core.command import Command, CreateAccount
+from goodword.core.audit import audited
+from goodword.core.command import Asked, Audited, CreateAccount, command_of
 from goodword.core.decision import Outcome
 from goodword.core.profile import IdentityKey, keys_of, read_email
 from goodword.core.times import Millis, read_time
@@ -43,7 +44,18 @@ Email = Annotated[str | None, typer.Option(help="The person's e-mail address.")]
 class Executor(Protocol):
     """What does commands."""
 
-    def execute(self, commands: Sequence[Command]) -> list[Outcome]: ...
+    def execute(self, commands: Sequence[Asked]) -> list[Outcome]: ...
+
+
+class CommandLine:
+    """Does commands, and has changes among them written down as the command line's."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def execute(self, commands: Sequence[Asked]) -> list[Outcome]:
+        """What they came to, in order. Errors: Overloaded, Unavailable, OSError."""
+        return self.executor.execute([each if type(each) is Audited else audited(command_of(each), "") for each in commands])
 
 
 def folder(data: Path | None) -> Path:
@@ -88,12 +100,12 @@ def engine_of(directory: Path) -> Iterator[Executor]:
     except OSError:
         engine = Engine(open_store(directory))
         try:
-            yield engine
+            yield CommandLine(engine)
         finally:
             engine.close()
     else:
         try:
-            yield door
+            yield CommandLine(door)
         finally:
             door.close()
 

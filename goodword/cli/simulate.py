@@ -115,14 +115,22 @@ def make_keys(folder: Path) -> Keys:
 
 @contextmanager
 def serving(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server of our own on a data folder, until this ends; its URL and its process."""
+    """A server of our own on a data folder, until this ends, however it is ended; its URL and its process."""
     command = [sys.executable, "-m", "goodword", "serve", "--data", str(folder), "--port", str(port)]
     log = folder.parent / f"{folder.name}.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
+
+    def end(number: int, _: object) -> None:
+        process.terminate()  # first: an exit may be lost where the interpreter can raise nothing, and then ends with the server
+        sys.exit(128 + number)
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield _url_of(process, log), process
     finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:

@@ -13,7 +13,7 @@ from rich.table import Table
 from goodword import config
 from goodword.cli.connection import Data, Executor, account_number, engine_of, fail, failing_clearly, folder, reader_of
 from goodword.console.invitation import invite, new_user
-from goodword.core.command import Audit, PutUser
+from goodword.core.command import Audited, PutUser
 from goodword.core.console import Role, User
 from goodword.core.profile import read_email
 from goodword.core.times import write_time
@@ -37,7 +37,7 @@ def create(
     directory = folder(data)
     with failing_clearly(), engine_of(directory) as engine:
         user = new_user(account_number(engine, account), _address(email), role, wall_clock_ms(), name.strip())
-        outcome = engine.execute([PutUser(user.account, user), Audit(user.account, "", "user.created", user.id, {"role": role})])[0]
+        outcome = engine.execute([Audited(user.account, PutUser(user.account, user), "", "user.created", user.id, {"role": role})])[0]
         if outcome.verdict == "refused":
             fail(outcome.reason)
         typer.echo(_link(engine, user))
@@ -64,7 +64,7 @@ def reset(email: Email, data: Data = None) -> None:
         user = _user(directory, email)
         with engine_of(directory) as engine:
             plain = replace(user, totp="", totp_used=0, disabled_at=None)
-            engine.execute([PutUser(user.account, plain), Audit(user.account, "", "user.reset", user.id)])
+            engine.execute([Audited(user.account, PutUser(user.account, plain), "", "user.reset", user.id)])
             typer.echo(_link(engine, plain))
 
 
@@ -76,7 +76,7 @@ def disable(email: Email, data: Data = None) -> None:
         user = _user(directory, email)
         with engine_of(directory) as engine:
             locked = replace(user, disabled_at=wall_clock_ms())
-            outcome = engine.execute([PutUser(user.account, locked), Audit(user.account, "", "user.disabled", user.id)])[0]
+            outcome = engine.execute([Audited(user.account, PutUser(user.account, locked), "", "user.disabled", user.id)])[0]
     if outcome.verdict == "refused":
         fail(outcome.reason)
     typer.echo(f"{user.email} is locked out.", err=True)

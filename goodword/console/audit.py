@@ -1,4 +1,4 @@
-"""The audit log: every change made here or by the command line, who made it, and what it was before."""
+"""The audit log: every change made here, by the command line or by a program with an admin key, who made it, and what it was before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from goodword.console.page import Page, shows
 from goodword.console.settings import tabs
+from goodword.core.audit import KEY
 from goodword.core.console import AuditEntry
 from goodword.storage.query import console as query
 
@@ -25,7 +26,7 @@ async def index(page: Page) -> Response:
     users = {user.id: user.name or user.email for user in query.users(page.store, page.account)}
     before = page.number("before", 1 << 62)
     entries = query.audit(page.store, page.account, ROWS, before)
-    lines = [Line(each, users.get(each.user_id, "someone of before") if each.user_id else "the command line") for each in entries]
+    lines = [Line(each, _who(page, users, each.user_id)) for each in entries]
     return page.render(
         "settings/audit.html",
         tabs=tabs(page),
@@ -34,6 +35,13 @@ async def index(page: Page) -> Response:
         newer=page.here(before="") if page.query("before") else "",
         older=page.here(before=entries[-1].id) if len(entries) == ROWS else "",
     )
+
+
+def _who(page: Page, users: dict[str, str], by: str) -> str:
+    if by.startswith(KEY):
+        key = page.store.keys_by_id.get(by.removeprefix(KEY))
+        return f"the key {key.name}" if key is not None and key.account == page.account else "a key of before"
+    return users.get(by, "someone of before") if by else "the command line"
 
 
 ROUTES = (shows("/settings/audit", index, "admin"),)

@@ -88,7 +88,7 @@ async def _let_in(page: Page, user: User, next: str, **more: Any) -> Response:
     session = sessions.new_session(token, user, page.now, page.head, page.pages.intake.edge)
     replaces = hash_secret(page.token) if page.token else b""
     sign_in = c.SignIn(user.account, session, replaces=replaces, **more)
-    outcome = (await page.ask(sign_in, c.Audit(user.account, user.id, "session.opened")))[0]
+    outcome = (await page.ask(c.Audited(user.account, sign_in, user.id, "session.opened")))[0]
     if outcome.verdict == "refused":
         raise PageRefused(409, outcome.reason, "You are not signed in")
     response = page.redirect(_local(next))
@@ -132,7 +132,7 @@ async def take_welcome(page: Page) -> Response:
         session = sessions.new_session(token, user, page.now, page.head, page.pages.intake.edge)
         replaces = hash_secret(page.token) if page.token else b""
         command = c.SignIn(user.account, session, link=link.hash, replaces=replaces, user=changed)
-        outcome = (await page.ask(command, c.Audit(user.account, user.id, "password.set")))[0]
+        outcome = (await page.ask(c.Audited(user.account, command, user.id, "password.set")))[0]
         if outcome.verdict != "refused":
             brake.succeeded(_names(page, email))
             response = page.redirect("/")

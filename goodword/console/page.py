@@ -166,8 +166,7 @@ class Page:
         """Have the engine do it, and write down who did, in one commit. A refusal comes back as an outcome. Errors: PageRefused 503.
 
         `action` reads like `key.created`; subject and details are ids and settings, never what names a person of the brand's."""
-        audit = c.Audit(command.account, self.viewer.user.id, action, subject, detail)
-        return (await self.ask(command, audit))[0]
+        return (await self.ask(c.Audited(command.account, command, self.viewer.user.id, action, subject, detail)))[0]
 
     async def do(self, command: c.Command, action: str, subject: str = "", **detail: Any) -> Outcome:
         """The same, where a refusal is the answer. Errors: PageRefused."""
@@ -176,7 +175,7 @@ class Page:
             raise PageRefused(404 if outcome.code.endswith("not_found") else 409, outcome.reason)
         return outcome
 
-    async def ask(self, *commands: c.Command) -> list[Outcome]:
+    async def ask(self, *commands: c.Asked) -> list[Outcome]:
         """Commands in one commit, without a word in the audit log: for what is no change of anybody's. Errors: PageRefused 503."""
         try:
             return await self.engine.ask(commands)

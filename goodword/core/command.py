@@ -381,16 +381,6 @@ class EndSessions(Struct, frozen=True, tag=True, tag_field="command"):
     kept: bytes = b""
 
 
-class Audit(Struct, frozen=True, tag=True, tag_field="command"):
-    """Write down who did the command before this one, in the same commit; not where it was refused."""
-
-    account: int
-    user_id: str
-    action: str
-    subject: str = ""
-    detail: dict[str, Any] = {}
-
-
 Command = (
     Receive
     | Refuse
@@ -432,5 +422,26 @@ Command = (
     | SignIn
     | SeeSession
     | EndSessions
-    | Audit
 )
+
+
+class Audited(Struct, frozen=True, tag=True, tag_field="command"):
+    """A command with who asked for it: it is done and written down in one commit, or neither. What was refused is not written down.
+
+    `user_id` is a console user's, `key:` and the id of an API key, or "" for the command line."""
+
+    account: int
+    change: Command
+    user_id: str
+    action: str
+    subject: str = ""
+    detail: dict[str, Any] = {}
+
+
+Asked = Command | Audited
+"""What the engine is asked."""
+
+
+def command_of(asked: Asked) -> Command:
+    """The command alone."""
+    return asked.change if type(asked) is Audited else asked  # type: ignore[return-value] # the other half of the union

@@ -66,7 +66,7 @@ class SignInLink(Struct, frozen=True):
 class AuditEntry(Struct, frozen=True):
     """One change: who did what to what. `subject` and `detail` hold ids and settings, never what names a person of the brand's.
 
-    `user_id` is a console user's, or "" for the command line; `action` reads like `key.created`."""
+    `user_id` is a console user's, `key:` and the id of an API key, or "" for the command line; `action` reads like `key.created`."""
 
     account: int
     id: int

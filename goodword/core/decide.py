@@ -68,8 +68,8 @@ def decide(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> Decis
             return quality.decide(command, facts, now, fresh)
         case c.PutEndpoint() | c.TestEndpoint() | c.RecordAttempts() | c.Redeliver():
             return delivery.decide(command, facts, now, fresh)
-        case c.PutUser() | c.PutSignInLink() | c.SignIn() | c.SeeSession() | c.EndSessions() | c.Audit():
-            return console.decide(command, facts, now, fresh)
+        case c.PutUser() | c.PutSignInLink() | c.SignIn() | c.SeeSession() | c.EndSessions():
+            return console.decide(command, facts, now)
         case _:
             return _administer(command, facts, now, fresh)
 

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from goodword.core import command as c
 from goodword.core.account import REGISTRATION, Account, Key
 from goodword.core.console import SignInLink, User
-from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Outcome, Record
+from goodword.core.decision import REFERRAL_RECORDS, Audience, Claim, Erased, Identity, Merged, Record
 from goodword.core.event import Event, EventRef, Understood, cancel_claim, conversion_claim
 from goodword.core.fresh import Place
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
@@ -32,7 +32,7 @@ class Lookup(Struct):
 class Facts(Struct):
     """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it.
 
-    `users` are those of all accounts, by id; `latest` is what the account's command before came to."""
+    `users` are those of all accounts, by id."""
 
     account: Account | None = None
     seen: dict[str, EventRef | Event] = field(default_factory=dict)
@@ -45,7 +45,6 @@ class Facts(Struct):
     keys: dict[str, Key] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     links: dict[bytes, SignInLink] = field(default_factory=dict)
-    latest: Outcome | None = None
     referrals: ReferralFacts = field(default_factory=ReferralFacts)
     place: Place = field(default_factory=Place)
 

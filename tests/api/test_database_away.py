@@ -36,6 +36,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str
             yield server, key
 
 
+def test_a_share_link_asks_its_visitor_to_wait_and_asks_again_by_itself(node: tuple[Server, str]) -> None:
+    server, _ = node
+    answer = server.get("/s/some-code", **{"User-Agent": "Mozilla/5.0 (iPhone) Safari"})
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert b'<meta http-equiv="refresh" content="5">' in answer.body
+    assert b"Your link is fine" in answer.body
+
+
 @pytest.mark.parametrize("path", ["/v5/persons?person_keys=partner_user_id:u", "/admin/messages", "/f/abcdef?gw=x", "/console/sign-in"])
 def test_a_door_that_reads_says_503(node: tuple[Server, str], path: str) -> None:
     server, key = node

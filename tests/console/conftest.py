@@ -16,7 +16,7 @@ from goodword.api.auth import hash_secret
 from goodword.cli.connection import account_number, engine_of
 from goodword.console.session import csrf_of, new_token
 from goodword.core.account import Scope
-from goodword.core.command import Audit, PutUser, SignIn
+from goodword.core.command import Audited, PutUser, SignIn
 from goodword.core.console import Role, Session, User
 from goodword.engine import wall_clock_ms
 from tests.console.fresh import Fresh
@@ -87,7 +87,7 @@ class World:
             number = account_number(engine, account)
             user = User(uuid.uuid4().hex, number, f"{uuid.uuid4().hex}@example.com", role, now, **{"name": f"A {role}", **said})
             session = Session(hash_secret(token), number, user.id, now, now, HOSTILE[0])
-            made = engine.execute([PutUser(number, user), Audit(number, "", "user.created", user.id), SignIn(number, session)])
+            made = engine.execute([Audited(number, PutUser(number, user), "", "user.created", user.id), SignIn(number, session)])
         assert {outcome.verdict for outcome in made} == {"done"}
         return Visitor(self.server, token, user)
 

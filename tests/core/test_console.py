@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from goodword.core import command as c
 from goodword.core.console import ROLES, SESSION_IDLE_MS, SESSION_LIVES_MS, AuditEntry, Session, SignInLink, User, is_live, may
 from goodword.core.decide import decide
+from goodword.core.deciding.console import written_down
 from goodword.core.decision import Decision, Outcome, SessionSeen, SessionsEnded
 from goodword.core.facts import Facts, Lookup, ask
-from goodword.core.fresh import Fresh
+from goodword.core.fresh import IDS_PER_COMMAND, Fresh
 from goodword.core.profile import ProfileId
 from tests.core.world import NOW
 
@@ -21,8 +22,8 @@ SECOND = User("u-2", 1, "bob@example.com", "admin", NOW)
 FRESH = Fresh(7, ProfileId(1))
 
 
-def told(command: c.Command, *users: User, links: tuple[SignInLink, ...] = (), latest: Outcome | None = None) -> Decision:
-    facts = Facts(users={user.id: user for user in users}, links={link.hash: link for link in links}, latest=latest)
+def told(command: c.Command, *users: User, links: tuple[SignInLink, ...] = ()) -> Decision:
+    facts = Facts(users={user.id: user for user in users}, links={link.hash: link for link in links})
     decision = decide(command, facts, NOW, FRESH)
     facts.lay(decision.records)
     for record in decision.records:
@@ -68,7 +69,6 @@ def test_what_a_command_about_users_asks_for() -> None:
         (c.PutSignInLink(1, SignInLink(b"l", 1, "u-1", NOW)), True, set()),
         (c.SignIn(1, session(ADMIN), link=b"l"), True, {b"l"}),
         (c.SeeSession(1, b"s"), False, set()),
-        (c.Audit(1, "u-1", "x"), False, set()),
     ]
     for command, users, links in wanted:
         lookup = Lookup()
@@ -152,9 +152,12 @@ def test_sessions_are_seen_and_ended() -> None:
     assert told(c.EndSessions(1, "u-1", kept=b"k")).records == (SessionsEnded("u-1", None, b"k"),)
 
 
-def test_a_change_is_written_down_unless_it_was_refused() -> None:
-    said = c.Audit(1, "u-1", "key.created", "k-1", {"scopes": ["ingest"]})
-    entry = AuditEntry(1, FRESH.id(0), NOW, "u-1", "key.created", "k-1", {"scopes": ["ingest"]})
-    assert told(said, latest=Outcome("done")).records == (entry,)
-    assert told(said).records == (entry,)
-    assert told(said, latest=Outcome("refused")).records == ()
+def test_a_change_is_written_down_with_it_or_not_at_all() -> None:
+    said = c.Audited(1, c.SeeSession(1, b"s"), "u-1", "key.created", "k-1", {"scopes": ["ingest"]})
+    entry = AuditEntry(1, FRESH.id(IDS_PER_COMMAND - 1), NOW, "u-1", "key.created", "k-1", {"scopes": ["ingest"]})
+    done = told(c.SeeSession(1, b"s"))
+    assert (c.command_of(said), c.command_of(said.change)) == (said.change, said.change)
+    assert written_down(said, done, NOW, FRESH).records == (entry, *done.records)
+    assert written_down(said, Decision(Outcome("done")), NOW, FRESH).records == (entry,)
+    refused = Decision(Outcome("refused"))
+    assert written_down(said, refused, NOW, FRESH) is refused

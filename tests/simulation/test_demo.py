@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -70,3 +71,32 @@ def test_a_demo_that_was_filled_is_served_again(tmp_path: Path) -> None:
         assert process.wait(60) == 0
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_a_demo_while_it_is_filled_ends_its_server_too(tmp_path: Path, ending: signal.Signals) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*COMMAND, "simulate", "--demo", "--data", str(tmp_path / "demo"), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+
+    def answers() -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10).status == 200)
+        except OSError:
+            return False
+
+    deadline = time.monotonic() + 90
+    try:
+        while not answers():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.send_signal(ending)
+        assert process.wait(90) in (128 + ending, 1)
+        assert not answers()
+    finally:
+        process.kill()
+        process.wait()

@@ -85,8 +85,8 @@ def test_a_newer_link_replaces_an_older_one_and_each_works_once(engine: Engine) 
 
 def test_a_change_and_the_word_of_it_are_one_commit(engine: Engine) -> None:
     settings = Settings(currency="EUR")
-    engine.execute([c.Configure(1, settings), c.Audit(1, "u-1", "settings.changed", "x", {"currency": ["USD", "EUR"]})])
-    engine.execute([c.PutUser(1, replace(ANN, role="support")), c.Audit(1, "u-1", "user.changed", "u-1")])
+    engine.execute([c.Audited(1, c.Configure(1, settings), "u-1", "settings.changed", "x", {"currency": ["USD", "EUR"]})])
+    engine.execute([c.Audited(1, c.PutUser(1, replace(ANN, role="support")), "u-1", "user.changed", "u-1")])
     entries = query.audit(engine.store, 1, 10)
     assert [(each.action, each.subject, each.detail) for each in entries] == [("settings.changed", "x", {"currency": ["USD", "EUR"]})]
     assert query.audit(engine.store, 1, 10, before=entries[0].id) == []

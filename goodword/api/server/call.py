@@ -17,6 +17,7 @@ from goodword.api.openapi import BASIC, BEARER, COOKIE, QUERY_TOKEN, Operation, 
 from goodword.api.server.errors import ErrorAnswer, ServerRefusal
 from goodword.core import command as c
 from goodword.core.account import Key, Right
+from goodword.core.audit import by_key
 from goodword.core.decision import Outcome
 from goodword.core.message import DEPTH_MAX, Rejection, clean_text
 from goodword.core.profile import Profile
@@ -66,7 +67,7 @@ class Call(Struct):
         if not commands:
             return []
         try:
-            return await self.intake.engine.ask(commands)
+            return await self.intake.engine.ask([by_key(self.key, each) for each in commands])
         except Overloaded:
             raise ServerRefusal("overloaded", "Too much is waiting at the moment. Try again shortly.", [RETRY_AFTER]) from None
         except Unavailable:

@@ -8,13 +8,13 @@ from goodword.core import command as c
 from goodword.core.console import AuditEntry, User
 from goodword.core.decision import Decision, Outcome, Record, SessionSeen, SessionsEnded
 from goodword.core.facts import Facts
-from goodword.core.fresh import Fresh
+from goodword.core.fresh import IDS_PER_COMMAND, Fresh
 from goodword.core.times import Millis
 
-ConsoleCommand = c.PutUser | c.PutSignInLink | c.SignIn | c.SeeSession | c.EndSessions | c.Audit
+ConsoleCommand = c.PutUser | c.PutSignInLink | c.SignIn | c.SeeSession | c.EndSessions
 
 
-def decide(command: ConsoleCommand, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
+def decide(command: ConsoleCommand, facts: Facts, now: Millis) -> Decision:
     """What a command about the console's users comes to."""
     match command:
         case c.PutUser():
@@ -25,10 +25,8 @@ def decide(command: ConsoleCommand, facts: Facts, now: Millis, fresh: Fresh) -> 
             return _sign_in(command, facts, now)
         case c.SeeSession():
             return Decision(Outcome("done"), (SessionSeen(command.hash, now),))
-        case c.EndSessions():
-            return Decision(Outcome("done"), (SessionsEnded(command.user_id, command.hash, command.kept),))
         case _:
-            return _audit(command, facts, now, fresh)
+            return Decision(Outcome("done"), (SessionsEnded(command.user_id, command.hash, command.kept),))
 
 
 def _refused(code: str, reason: str) -> Decision:
@@ -88,8 +86,10 @@ def _sign_in(command: c.SignIn, facts: Facts, now: Millis) -> Decision:
     return Decision(Outcome("done", value=user.id), records)
 
 
-def _audit(command: c.Audit, facts: Facts, now: Millis, fresh: Fresh) -> Decision:
-    if facts.latest is not None and facts.latest.verdict == "refused":
-        return Decision(Outcome("done"))
-    entry = AuditEntry(command.account, fresh.id(0), now, command.user_id, command.action, command.subject, command.detail)
-    return Decision(Outcome("done", value=entry.id), (entry,))
+def written_down(asked: c.Audited, decision: Decision, now: Millis, fresh: Fresh) -> Decision:
+    """A decision with the audit log's word of it, under the last of the command's own ids; as it is where nothing was done."""
+    if decision.outcome.verdict == "refused":
+        return decision
+    id = fresh.id(IDS_PER_COMMAND - 1)
+    entry = AuditEntry(asked.account, id, now, asked.user_id, asked.action, asked.subject, asked.detail)
+    return Decision(decision.outcome, (entry, *decision.records))

@@ -207,7 +207,8 @@ def top_advocates(store: Store, account: int, first: int, last: int, limit: int)
     order = "advocate_brought" if last - first < DAYS_IN_ORDER else "advocate_order"
     rows = store.database.read(
         "SELECT coalesce(m.target, a.id) AS number FROM (SELECT advocate_id AS id, sum(friends) AS friends, sum(outcomes) AS outcomes"
-        f" FROM advocate_tally INDEXED BY {order} WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3 AND (outcomes <> 0 OR friends <> 0) GROUP BY advocate_id) a"
+        f" FROM advocate_tally INDEXED BY {order} WHERE account_id = ?1 AND day BETWEEN ?2 AND ?3"
+        " AND (outcomes <> 0 OR friends <> 0) GROUP BY advocate_id) a"
         " LEFT JOIN merged m ON m.account_id = ?1 AND m.source = a.id GROUP BY number HAVING sum(a.friends) > 0"
         " ORDER BY sum(a.friends) DESC, sum(a.outcomes) DESC, number LIMIT ?4",
         (account, first, last, limit),
