@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 from msgspec import Struct
 from starlette.responses import Response
@@ -60,6 +61,7 @@ def cards(currency: str) -> list[Card]:
     return [_card(name, currency) for name in templates.names()]
 
 
+@lru_cache(maxsize=64)
 def _card(name: str, currency: str) -> Card:
     draft = draft_of(templates.template(name) or "", Known())
     document = draft.checked.document
@@ -76,10 +78,14 @@ async def begin(page: Page) -> Response:
     if text is None:
         raise PageRefused(404, "There is no such template.")
     known = known_of(page)
-    id = _free_id(page, draft_of(text, known).values["campaign"])
-    named = with_fields(text, {"campaign": id})
-    assert isinstance(named, str), "an id can be set in a template"
-    return _editor(page, draft_of(named, known), None)
+    draft = draft_of(text, known)
+    wanted = draft.values["campaign"]
+    id = _free_id(page, wanted)
+    if id != wanted:
+        named = with_fields(text, {"campaign": id})
+        assert isinstance(named, str), "an id can be set in a template"
+        draft = draft_of(named, known)
+    return _editor(page, draft, None)
 
 
 def _free_id(page: Page, wanted: str) -> str:

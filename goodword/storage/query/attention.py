@@ -37,7 +37,7 @@ def matters(store: Store, account: int, now: Millis) -> list[Matter]:
         *_pools(store, account),
         *_counted(store, account, "rewards_failed", "reward WHERE account_id = ? AND state = 'FAILED'"),
         *_overdue(store, account, now),
-        *_counted(store, account, "reviews_open", "judgement WHERE account_id = ? AND review = 'open'"),
+        *_counted(store, account, "reviews_open", "judgement WHERE account_id = ? AND review = 'open' AND review <> ''"),
         *_refused(store, account, now),
     ]
 
