@@ -1,8 +1,8 @@
 """Pages: `python -m bench.pages --keep DIR`. How long the server takes for each page of the console, on a year of a shop's messages.
 
 The year is made in one process, day by day by a clock of its own: people and what they look at and buy, advocates with links, friends who
-follow them. Then a real server is asked for every page that links lead to, one after the other over one connection, and for the overview
-and every report. The floor is /readyz, which looks at nothing. On a busy machine look at the CPU.
+follow them. Then a real server is asked for every page that links lead to, one after the other over one connection, for the overview and
+every report, and for what an advocate and a friend see. The floor is /readyz, which looks at nothing. On a busy machine look at the CPU.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.routing import compile_path
 
 from bench.conversions import CAMPAIGN, PROGRAM
@@ -29,7 +30,8 @@ from bench.server import HOST, Server, drop_page_cache
 from goodword.api.auth import Keyring, hash_secret
 from goodword.api.http import Refusal
 from goodword.api.intake import Intake
-from goodword.cli.connection import engine_of
+from goodword.api.link import FRIEND_PATH, SHARE_PAGE_PATH
+from goodword.cli.connection import engine_of, reader_of
 from goodword.console.app import entries, page_routes
 from goodword.console.session import NAME, new_token
 from goodword.core import command as c
@@ -40,12 +42,15 @@ from goodword.core.message import Rejection
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence
 from goodword.core.report import REPORTS
+from goodword.core.share_token import Pass, issue
 from goodword.engine import Engine, wall_clock_ms
+from goodword.storage.query import share as links
 from goodword.storage.store import Store
 
 DAYS, GROUP = 365, 500
 DAY_MS = 24 * 3_600_000
 GOAL_MS = 100
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 LINK = re.compile(r'href="(/console/[^"#]*)"')
 SITES = ("", "l.facebook.com", "t.co", "mail.google.com", "instagram.com", "web.whatsapp.com", "blog.example.org")
 KEYS = [Key(scope, 1, scope, scope.encode(), scope, (scope,), 0) for scope in (Scope.SERVER, Scope.INGEST)]
@@ -141,6 +146,21 @@ def signed_in(data: Path) -> str:
     return f"{NAME}={token}"
 
 
+def hosted_pages(data: Path) -> list[str]:
+    """An advocate's share page, and the page where a friend of hers lands, whose campaign is made to have one."""
+    document = msgspec.convert(CAMPAIGN, Document)
+    assert document.share is not None
+    with engine_of(data) as engine:
+        hosted = replace(document, share=replace(document.share, landing="hosted"))
+        engine.execute([c.SaveCampaign(1, hosted, publish=True)])
+    with reader_of(data) as store:
+        link = links.find(store, "ADV-0", 1)
+        assert link is not None
+        assert link.advocate is not None
+        token = issue(store.sealer.page_secret, Pass(1, link.advocate.id, PROGRAM, wall_clock_ms() + DAY_MS))
+    return [f"{SHARE_PAGE_PATH}{PROGRAM}?t={token}", f"{FRIEND_PATH}ADV-0?gw={'0' * 26}"]
+
+
 def every_page(ask: Any) -> list[str]:
     """An address for each page that links lead to, and the overview and every report besides."""
     routes = [route.path for route in page_routes() if not route.is_change]
@@ -176,30 +196,30 @@ def main() -> None:
     drop_page_cache(data)
     server = Server(Path(sys.executable).with_name("goodword"), data).start()
     try:
-        _measure(server, signed_in(data), options.asked)
+        _measure(server, signed_in(data), options.asked, hosted_pages(data))
     finally:
         server.stop()
 
 
-def _measure(server: Server, cookie: str, asked: int) -> None:
+def _measure(server: Server, cookie: str, asked: int, hosted: list[str]) -> None:
     connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
 
     def ask(path: str, root: str = "/console") -> tuple[float, bytes]:
         began = time.perf_counter()
-        connection.request("GET", root + path, headers={"Cookie": cookie})
+        connection.request("GET", root + path, headers={"Cookie": cookie, "User-Agent": BROWSER})
         answer = connection.getresponse()
         body = answer.read()
         if answer.status not in (200, 303):
             raise SystemExit(f"{path} answers {answer.status}")
         return (time.perf_counter() - began) * 1000, body
 
-    pages = every_page(ask)
+    pages = [("/console", path) for path in every_page(ask)] + [("", path) for path in hosted]
     floor = percentile([ask("/readyz", "")[0] for _ in range(100)], 50)
     head = f"{'page':<44}{'p50 ms':>8}{'p95 ms':>8}{'CPU ms':>8}{'of floor':>10}{'KB':>8}  goal {GOAL_MS} ms"
     print(f"floor (/readyz) {floor:.1f} ms\n{head}")
-    for path in pages:
+    for root, path in pages:
         before = server.cpu_s()
-        found = [ask(path) for _ in range(asked)]
+        found = [ask(path, root) for _ in range(asked)]
         cpu = (server.cpu_s() - before) * 1000 / asked
         p50, p95 = (percentile([taken for taken, _ in found], percent) for percent in (50, 95))
         verdict = "met" if p95 <= GOAL_MS else "MISSED"

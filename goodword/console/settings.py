@@ -14,7 +14,7 @@ from goodword.console.form import Form
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
 from goodword.core import command as c
-from goodword.core.account import ParameterScope
+from goodword.core.account import EVENTS_KEPT_DAYS_MIN, ParameterScope
 from goodword.core.console import Role
 from goodword.core.money import read_currency
 from goodword.core.profile import keys_of, read_email
@@ -56,7 +56,8 @@ def _shown(page: Page, status: int = 200) -> Response:
             time_zone=settings.time_zone,
             unmapped_traits=settings.unmapped_traits,
             default_scope=settings.default_scope,
-            **({"stores_pages": "on"} if settings.stores_pages else {}),
+            events_kept_days=str(settings.events_kept_days or ""),
+            **{name: "on" for name in ("stores_pages", "archives_events") if getattr(settings, name)},
         )
     person = page.query("person")[:320]
     return page.render(
@@ -87,6 +88,9 @@ async def save(page: Page) -> Response:
     zone = form.choice("time_zone", ("", *words.zones()))
     traits = form.choice("unmapped_traits", [value for value, _ in TRAITS])
     scope: ParameterScope = form.choice("default_scope", get_args(ParameterScope))
+    kept = form.text("events_kept_days") or "0"
+    if not (kept.isascii() and kept.isdigit() and len(kept) < 6) or 0 < int(kept) < EVENTS_KEPT_DAYS_MIN:
+        form.wrong("events_kept_days", f"A number of days, {EVENTS_KEPT_DAYS_MIN} at least, or nothing: then events are kept for ever.")
     if not form.is_good or currency is None:
         return _shown(page, 422)
     settings = checked(
@@ -97,6 +101,8 @@ async def save(page: Page) -> Response:
             unmapped_traits="ignore" if traits == "ignore" else "store",
             default_scope=scope,
             stores_pages=form.is_checked("stores_pages"),
+            events_kept_days=int(kept),
+            archives_events=form.is_checked("archives_events"),
         )
     )
     before = page.settings

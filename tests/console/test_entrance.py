@@ -253,16 +253,21 @@ def test_what_is_stored_of_users_names_nobody_and_holds_no_secret(own: World) ->
 
 def test_settings_are_checked_and_kept(own: World) -> None:
     admin = own.visitor(account="kept")
-    wrong = {"currency": "Euro", "time_zone": "Mars/Base", "unmapped_traits": "store", "default_scope": "PUBLIC"}
+    wrong = {"currency": "Euro", "time_zone": "Mars/Base", "unmapped_traits": "store", "default_scope": "PUBLIC", "events_kept_days": "30"}
     answer = admin.post("/settings", wrong)
     assert answer.status == 422
     assert b"three letters" in answer.body
     assert b"Choose one of these" in answer.body
+    assert b"A number of days, 31 at least" in answer.body
     good = {"currency": "eur", "time_zone": "Europe/Berlin", "unmapped_traits": "ignore", "default_scope": "CLIENT"}
+    good |= {"events_kept_days": "400", "archives_events": "on"}
     assert admin.post("/settings", good).status == 303
     shown = admin.get("/settings").body.decode()
     assert 'data-zone="Europe/Berlin"' in shown
     assert 'value="EUR"' in shown
+    assert "400 days, and the rest of their calendar month; longer while no archive has them" in shown
+    assert admin.post("/settings", {**good, "events_kept_days": ""}).status == 303
+    assert "until their people are deleted" in admin.get("/settings").body.decode()
 
 
 def test_a_suppressed_person_is_let_in_again(own: World) -> None:
