@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -204,9 +205,17 @@ def refusal_to_start(data: Path, **options: Any) -> str:
 
 
 def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command of the command line."""
+    """Run a command of the command line, on a folder whose data may be in PostgreSQL."""
+    named = next((Path(value) for name, value in pairwise(arguments) if name == "--data"), None)
+    where = {"GOODWORD_DATABASE_URL": URLS[named]} if named in URLS else {}
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=START_TIMEOUT_S, cwd=ROOT, env=_environment(env), check=False
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        cwd=ROOT,
+        env=_environment({**where, **(env or {})}),
+        check=False,
     )
 
 

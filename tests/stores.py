@@ -80,3 +80,19 @@ def open_in_postgres(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
                 del URLS[directory]
                 pool.give_back(url)
     assert wrong == [], "\n".join(wrong)
+
+
+@contextmanager
+def placed(request: pytest.FixtureRequest, data: Path) -> Iterator[None]:
+    """For as long as this lasts, servers and commands on this folder have their data where the fixture's parameter says: `sqlite`, or
+    `postgres`."""
+    if request.param != "postgres":
+        yield
+        return
+    pool: Pool = request.getfixturevalue("postgres_pool")
+    url = pool.take()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(URLS, data, url)
+        patch.setenv("GOODWORD_DATABASE_URL", url)
+        yield
+    pool.give_back(url)

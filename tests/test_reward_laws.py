@@ -18,6 +18,7 @@ import pytest
 from goodword.api.server import OPERATIONS
 from tests.journey.program import CHROME, PAID, Program, moment, refer_a_friend
 from tests.running import Server, basic, rows, run
+from tests.stores import placed
 
 WITH_COUPONS = """
 campaign: refer-a-friend
@@ -32,13 +33,14 @@ rewards:
 COUPONS = "/v6/reward-suppliers/manual-coupons/pool/coupons"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("laws") / "data"
-    with Server(data) as server:
-        yield server
-    done = run("verify", "--data", str(data))
-    assert done.returncode == 0, done.stdout + done.stderr
+    with placed(request, data):
+        with Server(data) as server:
+            yield server
+        done = run("verify", "--data", str(data))
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def brand(server: Server, account: str, campaign: str = WITH_COUPONS, coupons: int = 3) -> Program:

@@ -8,18 +8,20 @@ import pytest
 
 from tests.journey.program import Program
 from tests.running import Server, run
+from tests.stores import placed
 
 Launch = Callable[..., Program]
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server, whose data is in order when the stories are over."""
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server, whose data is in order when the stories are over; once on each database."""
     data = tmp_path_factory.mktemp("town") / "data"
-    with Server(data) as server:
-        yield server
-    done = run("verify", "--data", str(data))
-    assert done.returncode == 0, done.stdout + done.stderr
+    with placed(request, data):
+        with Server(data) as server:
+            yield server
+        done = run("verify", "--data", str(data))
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
