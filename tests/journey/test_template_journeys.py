@@ -11,8 +11,8 @@ from goodword.document.template import names
 from tests.journey.conftest import Launch
 from tests.journey.program import DOORS, PAID, SHOP, refer_a_friend, template
 
-# What a template comes to does not depend on the database more than the other journeys do, which are told on both.
-pytestmark = pytest.mark.parametrize("town", ["sqlite"], indirect=True)
+DATABASES = ("sqlite",)
+"""What a template comes to depends on the database no more than the other journeys do, which are told on both."""
 
 
 def test_refer_a_friend_pays_both_on_the_first_order_alone(launch: Launch, tmp_path: Path) -> None:
