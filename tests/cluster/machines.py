@@ -163,13 +163,14 @@ class Cluster:
     @property
     def url(self) -> str:
         """What nodes are given."""
-        return self._own(re.findall(r'GOODWORD_DATABASE_URL="(.+)"', blocks()[4])[0])
+        return self.own(re.findall(r'GOODWORD_DATABASE_URL="(.+)"', blocks()[4])[0])
 
-    def _own(self, text: str) -> str:
+    def own(self, text: str) -> str:
+        """A text of the documents with the addresses that these machines have."""
         return text.replace("10.0.0.", self.network)
 
     def _make_database(self) -> None:
-        command = shlex.split(self._own(blocks()[3]))
+        command = shlex.split(self.own(blocks()[3]))
         subprocess.run([self.bin / command[0], *command[1:]], env={"PGPASSWORD": "SUPERUSER_PASSWORD"}, check=True, capture_output=True)
 
     def roles(self) -> dict[str, str]:
@@ -187,6 +188,19 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise TimeoutError("\n".join(log.read_text(errors="replace")[-3000:] for log in self.folder.glob("*/*.log")))
             time.sleep(0.2)
+
+    def mend(self) -> None:
+        """Start machines that are dead."""
+        for machine in self.machines:
+            if machine.ask("/patroni") is None:
+                machine.start()
+
+    def empty(self) -> None:
+        """An empty database in place of the one that is there."""
+        command = shlex.split(self.own(blocks()[3]))
+        said = [*command[:2], "-c", "DROP DATABASE goodword WITH (FORCE)", "-c", "DROP ROLE goodword"]
+        subprocess.run([self.bin / said[0], *said[1:]], env={"PGPASSWORD": "SUPERUSER_PASSWORD"}, check=True, capture_output=True)
+        self._make_database()
 
     def leader(self) -> Machine:
         """The machine that writes."""

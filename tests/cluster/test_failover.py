@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,12 @@ import pytest
 from goodword.core.account import Scope
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
-from tests.cluster.machines import Cluster, NoCluster
-from tests.conftest import MARK
+from tests.cluster.machines import Cluster
 from tests.running import Answer, Server, make_key, problems, run, stored_hashes
 
 BACK_S = 30
 SENDERS = 4
 PAUSE_S = 0.05
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        made = Cluster()
-    except NoCluster as error:
-        pytest.skip(f"{MARK}{error.__doc__}")
-    with made:
-        yield made
 
 
 class Sender(threading.Thread):
@@ -128,7 +116,5 @@ def test_the_machine_that_writes_dies_under_load(cluster: Cluster, tmp_path: Pat
 
 
 def test_a_machine_that_comes_back_follows(cluster: Cluster) -> None:
-    for machine in cluster.machines:
-        if machine.ask("/patroni") is None:
-            machine.start()
+    cluster.mend()
     cluster.wait_until_whole()
