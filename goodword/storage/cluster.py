@@ -15,7 +15,7 @@ from goodword.storage.postgres import Connection, connect, translated
 
 REFERENCE = ("account", "console_link", "console_session", "console_user", "dictionary", "meta")
 """Small tables that are the same everywhere: their keys do not hold an account, or they belong to the installation."""
-LOCAL = ("fold", "message_partition")
+LOCAL = ("fold", "message_partition", "message_filter")
 """Tables of the embedded database, which are empty here."""
 FIRST = "place"
 """The distributed table that the others are kept beside."""

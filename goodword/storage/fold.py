@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from goodword.storage.driver import Database
+from goodword.storage.sqlite import DatabaseError
 
 MESSAGES, PEOPLE = 0, 1
 BUCKETS = 256
@@ -93,7 +94,9 @@ class MessageIds(Folding):
     def load_filters(self) -> None:
         """Read the filters that were kept whole; one that rows were added to since (kill -9) is left to be built anew."""
         rows = self._database.load(
-            "SELECT number, bits FROM message_partition WHERE bits_rows = rows AND length(bits) = ?", (filter_bytes(),)
+            "SELECT f.number, f.bits FROM message_filter f JOIN message_partition p ON p.number = f.number AND p.rows = f.rows"
+            " WHERE length(f.bits) = ?",
+            (filter_bytes(),),
         )
         for number, bits in rows:
             self.filters[number] = Filter(bits)
@@ -102,7 +105,26 @@ class MessageIds(Folding):
         """Keep a partition's filter with its rows; part of the caller's transaction."""
         kept = self.filters.get(number)
         if kept is not None:
-            self._database.write("UPDATE message_partition SET bits = ?, bits_rows = rows WHERE number = ?", (bytes(kept.bits), number))
+            self._database.write(
+                "INSERT INTO message_filter (number, rows, bits) SELECT number, rows, ? FROM message_partition WHERE number = ?"
+                " ON CONFLICT (number) DO UPDATE SET rows = excluded.rows, bits = excluded.bits",
+                (bytes(kept.bits), number),
+            )
+
+    def keep_filters(self) -> None:
+        """At a stop, spare the next start the building of filters."""
+        database = self._database
+        missing = (
+            "SELECT p.number FROM message_partition p LEFT JOIN message_filter f ON f.number = p.number AND f.rows = p.rows"
+            " WHERE f.number IS NULL"
+        )
+        try:
+            database.begin()
+            for (number,) in database.write(missing):
+                self.keep_filter(number)
+            database.commit()
+        except DatabaseError:
+            database.rollback()
 
     def forget_filters(self) -> None:
         """Look every id up in the tables themselves, from now on."""
@@ -168,7 +190,7 @@ class MessageIds(Folding):
                 self._folded_meanwhile.extend(hash16 for hash16, _ in entries)
         database.write(
             "INSERT INTO message_partition (number, rows, last_at) VALUES (?, ?, ?)"
-            " ON CONFLICT (number) DO UPDATE SET rows = rows + excluded.rows, last_at = excluded.last_at",
+            " ON CONFLICT (number) DO UPDATE SET rows = rows + excluded.rows, last_at = excluded.last_at, bits_rows = NULL, bits = NULL",
             (number, rows, now),
         )
         self._folded_rows = rows
@@ -179,6 +201,7 @@ class MessageIds(Folding):
         for (number,) in old:
             self._database.write(f"DROP TABLE message_{number}")
             self._database.write("DELETE FROM message_partition WHERE number = ?", (number,))
+            self._database.write("DELETE FROM message_filter WHERE number = ?", (number,))
             self._dropped.append(number)
 
     def committed(self) -> None:
@@ -299,6 +322,23 @@ def replay(database: Database, messages: MessageIds, people: PersonEvents) -> No
             messages.add(hash16, arrival, account)
         if arrival > people_upto[profile_id >> 8 & 255]:
             people.add(profile_id, arrival, account)
+
+
+def fold_all(database: Database, messages: MessageIds, people: PersonEvents, upto: int, now: int) -> None:
+    """At a stop, spare the next start the reading back of what waits."""
+    messages.is_emptied = people.is_emptied = True
+    try:
+        database.begin()
+        messages.fold(upto, now)
+        people.fold(upto)
+        database.commit()
+    except (DatabaseError, OSError):  # the next start reads it back, as after a crash
+        database.rollback()
+        messages.undone()
+        people.undone()
+    else:
+        messages.committed()
+        people.committed()
 
 
 def last_arrival(database: Database) -> int:

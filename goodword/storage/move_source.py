@@ -16,7 +16,7 @@ from goodword.storage.array import NUL, NUL_WRITTEN
 from goodword.storage.driver import Row
 from goodword.storage.sqlite import Database
 
-NOT_COPIED = {"meta", "fold", "message_partition", "person_event"}
+NOT_COPIED = {"meta", "fold", "message_partition", "message_filter", "person_event"}
 """What is said anew on the other side, or made there of the log's rows."""
 DIGEST_BYTES = 16
 _FOLDED = re.compile(r"message_\d+")

@@ -31,7 +31,6 @@ from goodword.storage.load_program import load_programs
 from goodword.storage.lock import lock
 from goodword.storage.rows import KEY_COLUMNS, Sealer, account_row, read_key
 from goodword.storage.save import Saving
-from goodword.storage.sqlite import DatabaseError
 
 if TYPE_CHECKING:
     from goodword.storage.nodes import Nodes
@@ -401,42 +400,17 @@ class Store:
             opened.callback(self._unlock)
             opened.callback(self.keys.close)
             opened.callback(self.database.close)
-            opened.callback(self._keep_filter)
-            opened.callback(self._fold_all)
+            if self.nodes is None and not self.readonly:
+                opened.callback(self.messages.keep_filters)
+                opened.callback(self._fold_all)
             if self.nodes is not None:
                 if not self.readonly:
                     opened.callback(self.nodes.release)
                 opened.callback(self.nodes.stop)
 
     def _fold_all(self) -> None:
-        """Spare the next start the reading back of what waits to be folded, where that is much."""
-        if self.readonly or not self._saved_at or self.messages.waiting + self.people.waiting < FOLDED_AT_STOP_MIN:
-            return
-        self.messages.is_emptied = self.people.is_emptied = True
-        try:
-            self.database.begin()
-            self.messages.fold(self.last_arrival, self._saved_at)
-            self.people.fold(self.last_arrival)
-            self.database.commit()
-        except (DatabaseError, OSError):  # the next start reads it back, as after a crash
-            self.database.rollback()
-            self.messages.undone()
-            self.people.undone()
-        else:
-            self.messages.committed()
-            self.people.committed()
-
-    def _keep_filter(self) -> None:
-        """Spare the next start the building of filters."""
-        if self.readonly or not self.messages.partitions:
-            return
-        try:
-            self.database.begin()
-            for (number,) in self.database.write("SELECT number FROM message_partition WHERE bits_rows IS NOT rows"):
-                self.messages.keep_filter(number)
-            self.database.commit()
-        except DatabaseError:
-            self.database.rollback()
+        if self._saved_at and self.messages.waiting + self.people.waiting >= FOLDED_AT_STOP_MIN:
+            fold.fold_all(self.database, self.messages, self.people, self.last_arrival, self._saved_at)
 
     def _unlock(self) -> None:
         if self._lock >= 0:

@@ -116,13 +116,17 @@ def events(
     store: Store, counted: Counter[tuple[Any, ...]], repeated: Counter[tuple[Any, ...]], amounts: Counter[tuple[Any, ...]]
 ) -> Iterator[str]:
     """What is wrong with the tally of events, given what those that are there count for; those that expired are added to it."""
-    for *place, count, duplicates, amount in store.database.load("SELECT * FROM removed_tally"):
+    for *place, count, duplicates, amount in store.database.load(
+        "SELECT account_id, day, type, name, currency, count, duplicates, amount FROM removed_tally"
+    ):
         slot = tuple(place)
         counted[slot] += count
         repeated[slot] += duplicates
         amounts[slot] += amount
     seen = set()
-    for *place, count, duplicates, amount in store.database.load("SELECT * FROM tally"):
+    for *place, count, duplicates, amount in store.database.load(
+        "SELECT account_id, day, type, name, currency, count, duplicates, amount FROM tally"
+    ):
         slot = tuple(place)
         seen.add(slot)
         if (count, duplicates, amount) != (counted[slot], repeated[slot], amounts[slot]):
