@@ -204,12 +204,12 @@ def refusal_to_start(data: Path, **options: Any) -> str:
     raise AssertionError("the server started")
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command of the command line, on a folder whose data may be in PostgreSQL."""
+def run(*arguments: str, env: Mapping[str, str] | None = None, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of the command line, on a folder whose data may be in PostgreSQL; `before` is Python that is run first."""
     named = next((Path(value) for name, value in pairwise(arguments) if name == "--data"), None)
     where = {"GOODWORD_DATABASE_URL": URLS[named]} if named in URLS else {}
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*(COMMAND if not before else (sys.executable, "-c", f"{before}\nfrom goodword.cli import main\nmain()")), *arguments],
         capture_output=True,
         text=True,
         timeout=START_TIMEOUT_S,

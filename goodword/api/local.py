@@ -91,6 +91,8 @@ class LocalDoor:
         error, outcomes = _decode_reply(self._read(int.from_bytes(self._read(4))))
         if error == "Overloaded":
             raise Overloaded
+        if error == "Malformed":
+            raise ConnectionError("the server that runs on this folder is of another version: restart it, or use its own command line")
         if error:
             raise Unavailable(error)
         return outcomes

@@ -23,7 +23,7 @@ from goodword.storage.postgres import Database
 from goodword.storage.schema import BREAKS, NewerSchema, migrations
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
-from tests.running import Server, make_key, problems, refusal_to_start, stored_hashes
+from tests.running import Server, make_key, problems, refusal_to_start, run, stored_hashes
 from tests.stores import URLS, Pool
 
 ARCHIVE = Path(__file__).parent.parent / "upgrade" / "previous.tar.xz"
@@ -78,7 +78,7 @@ def test_the_previous_release_and_this_one_work_on_one_schema(url: str, tmp_path
     previous = f"import sys\nsys.path.insert(0, {str(tmp_path / 'previous')!r})\nimport goodword\nsys.stderr.write(goodword.__file__)"
     with Server(tmp_path / "old", before=previous, env=MASTER) as old:
         assert str(tmp_path / "previous") in old.said()
-        key = make_key_at(old)
+        key = make_key_at(old, previous)
         for number in range(5):
             sent(old, key, person_said(number, plan="gold"))
         for number in range(20):
@@ -100,9 +100,11 @@ def test_the_previous_release_and_this_one_work_on_one_schema(url: str, tmp_path
         assert (problems(store), verify(store)) == ([], [])
 
 
-def make_key_at(server: Server) -> str:
+def make_key_at(server: Server, before: str = "") -> str:
     """A key that `goodword key create` makes at a node: of its own version."""
-    return make_key(server.data, Scope.ADMIN)
+    made = run("key", "create", "test", "--scope", "admin", "--data", str(server.data), env=MASTER, before=before)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return made.stdout.strip()
 
 
 def later_schema(url: str, floor: int) -> None:
