@@ -24,8 +24,9 @@ from goodword.storage.query.message import LoggedMessage
 ENTRIES = (Entry("Messages", "/messages", "marketer", "See", "m", "messages"),)
 
 ROWS = 50
-LOOKED_AT_MAX = 50_000
-"""How many places of the log one page of a filter looks at: the rest is a page further."""
+LOOKED_AT_MAX, OPENED_MAX = 50_000, 2_000
+"""How many places of the log one page of a filter looks at, and one that opens every message for its text: the rest is a page further."""
+TEXT_CHARS_MAX = 200
 VERDICTS: dict[str, tuple[str, str]] = {
     "stored": ("Taken", "good"),
     "duplicate": ("Repeat", "info"),
@@ -61,8 +62,9 @@ async def index(page: Page) -> Response:
     verdict = page.choice("verdict", tuple(VERDICTS)) or None
     kind = page.choice("type", tuple(TYPE_CODES)) or None
     name = page.query("name")[:200] or None
-    is_filtered = kind is not None or name is not None
-    how: dict[str, Any] = {"verdict": verdict, "type": kind, "name": name, "within": LOOKED_AT_MAX if is_filtered else None}
+    text = page.query("text")[:TEXT_CHARS_MAX] or None
+    looked_at = OPENED_MAX if text else LOOKED_AT_MAX if kind is not None or name is not None else None
+    how: dict[str, Any] = {"verdict": verdict, "type": kind, "name": name, "text": text, "within": looked_at}
     if page.is_fragment:
         after = page.number("after", 0)
         fresh = log.messages(page.store, page.account, ROWS, after=after, **how)
@@ -71,16 +73,17 @@ async def index(page: Page) -> Response:
         return page.render("message/rows.html", lines=[line_of(page, each) for each in fresh], **_live(page, fresh[0].arrival))
     before = page.number("before", page.store.end_of_log(page.account) + 1)
     found = log.messages(page.store, page.account, ROWS, before=before, **how)
-    last = found[-1].arrival if len(found) == ROWS else before - LOOKED_AT_MAX if is_filtered else 0
+    last = found[-1].arrival if len(found) == ROWS else before - looked_at if looked_at else 0
     newest = found[0].arrival if found and not page.query("before") else page.store.end_of_log(page.account)
     return page.render(
         "message/index.html",
         lines=[line_of(page, each) for each in found],
-        is_filtered=is_filtered or verdict is not None,
+        is_filtered=looked_at is not None or verdict is not None,
         is_paused=bool(page.query("paused") or page.query("before")),
         older=page.here(before=last, paused="") if last > 1 else "",
         newer=page.here(before="", paused="") if page.query("before") else "",
-        looked_at=LOOKED_AT_MAX if is_filtered else 0,
+        looked_at=looked_at or 0,
+        text=text,
         names=log.event_names(page.store, page.account, page.now),
         types=tuple(TYPE_CODES),
         **_live(page, newest),

@@ -90,6 +90,22 @@ def test_messages_come_by_themselves_and_can_be_filtered_and_paused(desk: Page, 
     expect(desk.locator("main")).to_contain_text("No message fits")
 
 
+def test_a_message_is_found_by_anything_in_it(desk: Page, world: World) -> None:
+    note = {"note": "a Needle in the hay"}
+    world.send(
+        {"type": "track", "userId": "late", "event": "hidden", "properties": note}, {"type": "track", "event": "A NEEDLE nobody sent"}
+    )
+    desk.goto("/console/messages")
+    desk.get_by_label("Text").fill("needle IN")
+    desk.get_by_role("button", name="Filter").click()
+    expect(desk.locator("tbody tr")).to_have_count(1)
+    expect(desk.locator("tbody tr")).to_contain_text("hidden")
+    expect(desk.locator("main")).to_contain_text("Refused messages, and those of deleted people, have no text to look in.")
+    desk.get_by_label("Became").select_option("Repeat")
+    expect(desk).to_have_url(re.compile("verdict=duplicate.*text=needle"))
+    expect(desk.locator("main")).to_contain_text("No message fits")
+
+
 def test_times_are_in_the_viewers_zone_with_utc_in_the_title(desk: Page) -> None:
     desk.goto("/console/messages")
     shown = desk.locator("tbody time").first

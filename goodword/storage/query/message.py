@@ -66,12 +66,14 @@ def messages(
     verdict: LogVerdict | None = None,
     type: str | None = None,
     name: str | None = None,
+    text: str | None = None,
     within: int | None = None,
 ) -> list[LoggedMessage]:
     """At most `limit` lines (LIMIT_MAX), newest first: the newest before an arrival, or the oldest after one (to follow the log).
 
-    With a verdict, a `type` of message, or a `name` as stored, only those. There is no index for it: the LIMIT_MAX messages next to the
-    bound are looked at, and of the log no more than `within` places."""
+    With a verdict, a `type` of message, a `name` as stored, or a `text` that its body has in any case, only those. There is no index for
+    it: the LIMIT_MAX messages next to the bound are looked at, and of the log no more than `within` places. Of what was refused no text
+    is stored, so with a `text` none of it is found."""
     limit = max(0, min(limit, LIMIT_MAX))
     where, order = ("arrival < ?", "DESC") if after is None else ("arrival > ?", "ASC")
     newest = 1 << 62 if within is None else store.end_of_log(account) + 1
@@ -86,11 +88,12 @@ def messages(
         places: Iterator[int] = islice(places_of(store, account, bound, upwards=after is not None), LIMIT_MAX)
         if within is not None:
             places = takewhile(lambda place: place >= edge if after is None else place <= edge, places)
-        is_any = verdict is None and type is None and name is None
+        is_any = verdict is None and type is None and name is None and text is None
         while len(found) < limit and (chunk := list(islice(places, min(BATCH, limit) if is_any else BATCH))):
             rows = rows_at(store, account, chunk)
-            found += opened(store, account, (row for row in rows if is_any or _is_wanted(row, verdict, type, name)))
-    if verdict != "stored" and name is None:
+            lines = opened(store, account, (row for row in rows if is_any or _is_wanted(row, verdict, type, name)))
+            found += lines if text is None else (line for line in lines if _says(line, text))
+    if verdict != "stored" and name is None and text is None:
         asked: list[Any] = [verdict] if verdict else []
         narrowed = " AND verdict = ?" if verdict else ""
         if type is not None:
@@ -146,6 +149,10 @@ def opened(store: Store, account: int, rows: Iterable[Row]) -> list[LoggedMessag
             line.notes, line.body = split_body(store.sealer.open_body(key, sealed))
         lines.append(line)
     return lines
+
+
+def _says(line: LoggedMessage, text: str) -> bool:
+    return line.body is not None and text.casefold() in line.body.decode("utf-8", "replace").casefold()
 
 
 def _receipts(store: Store, account: int, rows: list[Row]) -> Iterator[LoggedMessage]:
