@@ -121,8 +121,9 @@ def _route(pages: Pages, each: PageRoute) -> Route:
 
 def _served(pages: Pages, each: PageRoute) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        page = Page(pages, request)
+        page = Page(pages, request, is_guest=True)
         try:
+            page = Page(pages, request)
             response = await _answer(page, each)
         except PageRefused as refused:
             response = _refused(page, refused)

@@ -79,7 +79,8 @@ class Pages:
 class Page:
     """One request. `viewer` is there on every page but those for people who are not signed in."""
 
-    def __init__(self, pages: Pages, request: Request) -> None:
+    def __init__(self, pages: Pages, request: Request, *, is_guest: bool = False) -> None:
+        """`is_guest`: whoever it is, nobody is looked for, as where that cannot be done."""
         self.pages = pages
         self.request = request
         self.head: Head = read_head(request.scope)
@@ -89,7 +90,7 @@ class Page:
         self.guest = self.cookie(sessions.GUEST) or sessions.new_token()
         self.form = Form()
         self.body = b""
-        found = sessions.find_session(pages.store, self.token, self.now)
+        found = None if is_guest else sessions.find_session(pages.store, self.token, self.now)
         account = pages.store.accounts.get(found[1].account) if found is not None else None
         self._viewer = Viewer(found[1], found[0], account) if found is not None and account is not None else None
 

@@ -49,3 +49,10 @@ def test_a_door_that_reads_says_503(node: tuple[Server, str], path: str) -> None
     server, key = node
     answer = server.get(path, Authorization=f"Bearer {key}", Cookie="goodword_session=" + "a" * 43)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1"), answer
+
+
+@pytest.mark.parametrize("path", ["/console/sign-in", "/console/people/7", "/console/people/7/erase"])
+def test_a_page_for_people_says_it_as_a_page(node: tuple[Server, str], path: str) -> None:
+    answer = node[0].get(path, Cookie="goodword_session=" + "a" * 43)
+    assert (answer.status, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert b"The database cannot be used at the moment. Nothing was changed; try again shortly." in answer.body
