@@ -33,6 +33,8 @@ MOVES: dict[RewardState, tuple[str, str]] = {
 }
 """What a person may do with a reward: the state it comes to, a button's words, and what it does."""
 BULK: tuple[RewardState, ...] = ("EARNED", "SENT", "CANCELED", "REVOKED")
+GRAVE: tuple[RewardState, ...] = ("CANCELED", "REVOKED")
+"""What is asked about before it is done to many: it cannot be undone."""
 
 
 class Move(Struct, frozen=True):
@@ -128,15 +130,18 @@ async def move(page: Page) -> Response:
 
 
 async def move_many(page: Page) -> Response:
-    """`POST /rewards/move`: the same for all that are ticked; those it cannot be done to stay as they are, and are counted."""
-    to = page.form.choice("to", BULK)
+    """`POST /rewards/move`: the same for all that are ticked; those it cannot be done to stay as they are, and are counted. What cannot be
+    undone is asked about first."""
+    to, note = page.form.choice("to", BULK), page.form.text("note", chars_max=300)
     numbers = [int(text) for text in page.form.many("reward") if text.isascii() and text.isdigit() and len(text) < 20]
     if not numbers or not page.form.is_good:
         return page.redirect("/rewards", "Nothing was ticked.")
+    if to in GRAVE and not page.form.is_checked("is_sure"):
+        return page.render("reward/sure.html", to=to, move=Move(to, *MOVES[to]), numbers=numbers[:MOVED_AT_ONCE])
     by = page.viewer.user.name or page.viewer.user.email
     done = 0
     for number in numbers[:MOVED_AT_ONCE]:
-        command = c.MoveReward(page.account, number, (to,), "", by)
+        command = c.MoveReward(page.account, number, (to,), note, by)
         done += (await page.attempt(command, "reward.moved", str(number), to=to)).verdict != "refused"
     left = len(numbers) - done
     return page.redirect("/rewards", f"{done} done." + (f" {left} stay as they are: their state does not allow it." if left else ""))

@@ -111,7 +111,12 @@ def test_many_rewards_at_once_and_those_it_cannot_be_done_to(world: World, peopl
     ]
     done(people["marketer"], f"/rewards/{made[0]}/move", {"to": "REVOKED"})
     for reward in made:
-        done(people["marketer"], "/rewards/move", {"to": "REVOKED", "reward": reward})
+        asked = people["marketer"].post("/rewards/move", {"to": "REVOKED", "reward": reward})
+        assert (asked.status, b"It cannot be undone." in asked.body) == (200, True)
+    assert world.call("GET", f"/v2/rewards/{made[1]}")["state"] == "FULFILLED"
+    for reward in made:
+        done(people["marketer"], "/rewards/move", {"to": "REVOKED", "reward": reward, "is_sure": "on", "note": "a mistake"})
+    assert "a mistake" in text(people["support"], f"/rewards/{made[1]}")
     assert {world.call("GET", f"/v2/rewards/{reward}")["state"] for reward in made} == {"REVOKED"}
 
 
