@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 SLICE = 250
 STAY = (REGISTRATION, CONVERSION)
-TALLY = (
-    "INSERT INTO removed_tally VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (account_id, day, type, name, currency) DO UPDATE SET"
-    " count = removed_tally.count + excluded.count, duplicates = removed_tally.duplicates + excluded.duplicates,"
-    " amount = removed_tally.amount + excluded.amount"
+ADD = (
+    "ON CONFLICT (account_id, day, type, name, currency) DO UPDATE SET count = removed_tally.count + excluded.count,"
+    " duplicates = removed_tally.duplicates + excluded.duplicates, amount = removed_tally.amount + excluded.amount"
 )
-MOVE_ON = "INSERT INTO expiry VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET upto = excluded.upto, at = excluded.at"
+TALLY = f"INSERT INTO removed_tally VALUES (?,?,?,?,?,?,?,?) {ADD}"
+MOVE_ON = "INSERT INTO expiry VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET upto = max(expiry.upto, excluded.upto), at = excluded.at"
 
 
 def expired_upto(store: Store, account: int) -> int:
@@ -66,16 +66,19 @@ def end_before(store: Store, account: int, before: Millis) -> int:
     return low
 
 
+def last_due(store: Store, account: int, now: Millis) -> int:
+    """The place up to which an account's log is to be gone now; 0 where all is kept."""
+    settings = store.accounts[account].settings
+    if not settings.events_kept_days:
+        return 0
+    last = end_before(store, account, month_kept(now, settings.events_kept_days))
+    return min(last, archived_upto(store, account)) if settings.archives_events else last
+
+
 def due(store: Store, account: int, now: Millis) -> tuple[int, int]:
     """Which part of an account's log is to go next: after the one place, up to the other; a month of it at most. Nothing, where they
     are the same."""
-    settings = store.accounts[account].settings
-    after = expired_upto(store, account)
-    if not settings.events_kept_days:
-        return after, after
-    last = end_before(store, account, month_kept(now, settings.events_kept_days))
-    if settings.archives_events:
-        last = min(last, archived_upto(store, account))
+    after, last = expired_upto(store, account), last_due(store, account, now)
     if last <= after:
         return after, after
     upto = min(last, end_of_month_after(store, account, after))
@@ -131,7 +134,9 @@ class Expiring:
         database = store.database
         with store.transaction():
             if store.nodes is not None:
-                store.nodes.hold_all([account])
+                store.nodes.periods.alone()
+                if self._is_done(places[-1]):  # another node was here, after a pause of this one's
+                    return 0
             rows = database.load(
                 "SELECT e.arrival, e.profile_id, e.type, e.name, e.at, e.flags, e.duplicate_of, e.amount, e.currency FROM carray(?) k"
                 " CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?",
@@ -154,6 +159,9 @@ class Expiring:
             self.move_on(places[-1])
         store.people.forget(account, [(row[1], row[0]) for row in gone])
         return len(gone)
+
+    def _is_done(self, place: int) -> bool:
+        return any(upto >= place for (upto,) in self.store.database.load("SELECT upto FROM expiry WHERE account_id = ?", (self.account,)))
 
     def move_on(self, upto: int) -> None:
         """Up to there nothing is left to do; part of the caller's transaction."""

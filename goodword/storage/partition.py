@@ -38,6 +38,9 @@ def name_of(table: str, period: int) -> str:
     return f"{table}_p{period}"
 
 
+_BOUNDS = _FIND.replace("SELECT p.relname, c.relname", "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid)")
+
+
 class Periods:
     """The periods as this node knows them: other nodes make some, too."""
 
@@ -86,13 +89,30 @@ class Periods:
         with self.changing() as connection:
             for table, period in self.missing(now):
                 for sql in making(table, period):
-                    connection.execute(sql)
+                    connection.execute(sql, prepare=False)
 
     def forget_messages(self, now: Millis) -> None:
         """Drop the message ids that were kept long enough. May run beside the engine. Errors: DatabaseFailure."""
         with self.changing() as connection:
             for period in self.forgotten(now):
-                connection.execute(f"DROP TABLE {name_of('message', period)}")
+                connection.execute(f"DROP TABLE {name_of('message', period)}", prepare=False)
+
+    def alone(self) -> None:
+        """In a transaction of the engine's connection: wait until nobody changes partitions."""
+        list(self._database.load("SELECT pg_advisory_xact_lock(?)", (_MAKING,)))
+
+    def problems(self) -> list[str]:
+        """What is wrong with the partitions, a sentence each. Errors: DatabaseFailure."""
+        self.read()
+        wrong = [
+            f"Period {period} has events, or people's, and not the other." for period in self.there["event"] ^ self.there["person_event"]
+        ]
+        wrong += [f"Period {period} has message ids and no events." for period in self.there["message"] - self.there["event"]]
+        for name, bound in self._database.read(_BOUNDS):
+            period = int(name.rsplit("_p", 1)[1])
+            if bound != f"FOR VALUES FROM ('{period * SPAN}') TO ('{(period + 1) * SPAN}')":
+                wrong.append(f"The partition {name} is for other places than its period's.")
+        return wrong
 
     @contextmanager
     def changing(self) -> Generator[Connection]:
@@ -118,8 +138,14 @@ def making(table: str, period: int) -> list[str]:
     name = name_of(table, period)
     return [
         f"CREATE TABLE {name} (LIKE {table}, PRIMARY KEY ({KEYS[table]}))",
-        f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({period * SPAN}) TO ({(period + 1) * SPAN})",
+        attaching(table, period),
     ]
+
+
+def attaching(table: str, period: int) -> str:
+    """The statement by which a table of its own becomes a period's partition."""
+    bounds = f"FROM ({period * SPAN}) TO ({(period + 1) * SPAN})"
+    return f"ALTER TABLE {table} ATTACH PARTITION {name_of(table, period)} FOR VALUES {bounds}"
 
 
 def begin(database: Database) -> None:

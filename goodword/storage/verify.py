@@ -190,6 +190,7 @@ class _Verifying:
         """Watermarks; then both folded indexes as they would be after a restart, for the checks that follow."""
         self.messages, self.people = self.store.messages, self.store.people
         if self.store.nodes is not None:
+            yield from self.store.nodes.periods.problems()
             return
         self.last_arrival = fold.last_arrival(self.database)
         folded: dict[int, dict[int, int]] = {fold.MESSAGES: {}, fold.PEOPLE: {}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,7 +16,11 @@ from goodword.core.block import INSTALLATION
 from goodword.core.times import Millis
 from goodword.engine import STORE_ERRORS, Engine
 from goodword.storage import expiry
+from goodword.storage.failure import DatabaseFailure
 from goodword.worker.lease import Leases
+
+if TYPE_CHECKING:
+    from goodword.storage.partition import Periods
 
 ROUND_S = 60.0
 WORK = "retention"
@@ -53,18 +58,36 @@ async def _tend_partitions(engine: Engine) -> None:
 
 async def _tend_expiry(engine: Engine, leases: Leases, done: dict[int, tuple[Settings, Millis, int]]) -> None:
     """Let expired events of each account go, where this node is the one to do it. `done`: for which settings, month, archive it was."""
-    store = engine.store
+    store, asked = engine.store, dict[int, tuple[Settings, Millis, int]]()
     for account in list(store.accounts.values()):
         days = account.settings.events_kept_days
-        if not days or not leases.holds(INSTALLATION, WORK):
-            continue
-        archived = expiry.archived_upto(store, account.number) if account.settings.archives_events else 0
-        asked = (account.settings, expiry.month_kept(engine.clock(), days), archived)
-        if done.get(account.number) != asked:
-            while leases.holds(INSTALLATION, WORK):
-                if not await _expire(engine, leases, account.number):
-                    done[account.number] = asked
-                    break
+        if days and leases.holds(INSTALLATION, WORK):
+            archived = expiry.archived_upto(store, account.number) if account.settings.archives_events else 0
+            asked[account.number] = (account.settings, expiry.month_kept(engine.clock(), days), archived)
+    pending = [number for number in asked if done.get(number) != asked[number]]
+    if pending and store.nodes is not None:
+        await _drop_periods(engine, store.nodes.periods)
+    for number in pending:
+        while leases.holds(INSTALLATION, WORK):
+            if not await _expire(engine, leases, number):
+                done[number] = asked[number]
+                break
+
+
+async def _drop_periods(engine: Engine, periods: Periods) -> None:
+    """Let whole periods go, where they are due for everybody."""
+    from goodword.storage import period_expiry
+
+    now = engine.clock()
+    for period in sorted(periods.there["event"]):
+        accounts = await engine.alone(partial(period_expiry.due, engine.store, period, now))
+        if accounts:
+            try:
+                gone = await asyncio.to_thread(period_expiry.drop, periods, period, accounts, now)
+            except DatabaseFailure as error:  # somebody reads for long; in slices it goes beside them
+                log.warning("period_not_dropped", period=period, error=type(error).__name__)
+            else:
+                log.info("period_dropped", period=period, count=gone)
 
 
 async def _expire(engine: Engine, leases: Leases, account: int) -> bool:

@@ -41,9 +41,9 @@ BROWSER_KEY = Key("b", 1, "b", b"b", "b", (Scope.INGEST,), 0)
 class Town:
     """One installation with one account."""
 
-    def __init__(self, folder: Path, document: dict[str, Any] | None = REFER_A_FRIEND) -> None:
+    def __init__(self, folder: Path, document: dict[str, Any] | None = REFER_A_FRIEND, store: Store | None = None) -> None:
         self.now = START
-        self.engine = Engine(Store(folder), clock=lambda: self.now)
+        self.engine = Engine(store or Store(folder), clock=lambda: self.now)
         self.store = self.engine.store
         self._intake: Any = None
         self._messages = 0

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -16,15 +17,19 @@ from goodword.core import command as c
 from goodword.core.account import Settings
 from goodword.core.period import DAY_MS, month_of, start_of_month
 from goodword.engine import Engine
-from goodword.storage import dialect, schema
+from goodword.storage import dialect, expiry, period_expiry, schema
+from goodword.storage.failure import DatabaseFailure
 from goodword.storage.fold import KEPT_MS
 from goodword.storage.partition import SPAN, Periods
+from goodword.storage.query import why
 from goodword.storage.query.message import messages
 from goodword.storage.query.place import places_of
 from goodword.storage.query.preview import preview
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
+from tests.referral.town import Town
 from tests.running import problems, received
+from tests.storage.test_expiry import KEPT, counts, expire, keep_for, live
 from tests.stores import Pool
 
 LAST_RELEASE = {"schema": 8, "schema_nodes": 1}
@@ -225,3 +230,87 @@ def test_an_account_of_one_node_waits_for_its_turn_over_a_change_of_months(store
     assert [arrival // SPAN for arrival in arrivals] == [0, 1, 1, 1, 1, 1]
     assert month_of(clock.now) == store.nodes.periods.first_month
     assert verify(store) == []
+
+
+def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is what slices would have left; while another account keeps its events, slices are what is left to do."""
+    town = Town(tmp_path, store=store)
+    assert store.nodes is not None
+    periods = store.nodes.periods
+    town.now = start_of_month(periods.first_month) + 10 * DAY_MS
+    other = town.engine.execute([c.CreateAccount("other")])[0].value
+    found = live(town)
+    said = {"type": "track", "event": "Looked", "userId": "u", "messageId": "m"}
+    town.engine.execute([received(said, town.now, other)])
+    keep_for(town.engine, KEPT)
+    counted = counts(store)
+    story = why.as_json(why.why_order(store, 1, "order-1", town.now))
+    town.now = periods.ended_at(0) + 40 * DAY_MS
+    periods.make_ahead(town.now)
+    later = town.buy("order-2", userId="ben")
+    assert later.arrival > SPAN
+    assert period_expiry.due(store, 0, town.now) == {}
+    keep_for(town.engine, KEPT, other)
+    due = period_expiry.due(store, 0, town.now)
+    assert due.keys() == {1, other}
+    assert period_expiry.due(store, 1, town.now) == {}
+    before = store.database.read("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5")
+    with monkeypatch.context() as broken:  # somebody reads for long: nothing is changed
+        broken.setattr(period_expiry, "CHANGE_TRIES", 2)
+        with store.database.snapshot():
+            list(store.database.load("SELECT 1 FROM event LIMIT 1"))
+            with pytest.raises(DatabaseFailure):
+                period_expiry.drop(periods, 0, due, town.now)
+        assert store.database.read("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5") == before
+        assert period_expiry.due(store, 0, town.now) == due
+    assert period_expiry.drop(periods, 0, due, town.now) > 400
+    assert {arrival for (arrival,) in store.database.read("SELECT arrival FROM event")} == {*found.values(), later.arrival}
+    assert store.database.read("SELECT count(*) FROM event_p0 WHERE length(body) > 0") == [(0,)]
+    assert expire(store, town.now) == expire(store, town.now, other) == 0
+    assert period_expiry.due(store, 0, town.now) == {}
+    assert set(counted) <= set(counts(store))
+    assert why.as_json(why.why_order(store, 1, "order-1", town.now)) == story
+    again = town.buy("ORDER-1", message_id="another", userId="ben")
+    assert (again.verdict, again.arrival) == ("duplicate", found["order"])
+    assert verify(store) == []
+    store.database.script(["ALTER TABLE message DETACH PARTITION message_p1"])  # type: ignore[attr-defined]
+    store.database.script(["ALTER TABLE message ATTACH PARTITION message_p1 FOR VALUES FROM (100000000000) TO (199000000000)"])  # type: ignore[attr-defined]
+    assert verify(store) == ["The partition message_p1 is for other places than its period's."]
+    town.close()
+
+
+def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_path: Path) -> None:
+    """Laws 1 and 2 meanwhile; and two nodes that both think it is theirs to do count what went once."""
+    town = Town(tmp_path, store=store)
+    assert store.nodes is not None
+    periods = store.nodes.periods
+    town.now = start_of_month(periods.first_month) + 10 * DAY_MS
+    live(town)
+    keep_for(town.engine, KEPT)
+    town.now = periods.ended_at(0) + 40 * DAY_MS
+    periods.make_ahead(town.now)
+    due = period_expiry.due(store, 0, town.now)
+    stop, written = Event(), list[int]()
+
+    def write() -> None:
+        while not stop.is_set() or len(written) < 20:
+            number = len(written)
+            outcomes = town.engine.execute([received(order(f"later-{number}", f"u{number % 9}"), town.now)])
+            assert outcomes[0].verdict == "stored"
+            written.append(outcomes[0].arrival)
+            assert len(messages(store, 1, 5)) == 5
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            after, upto = 0, next(iter(due.values()))
+            late = expiry.Expiring(store, 1, after, upto, town.now)
+            list(late.read_claims())
+            assert period_expiry.drop(periods, 0, due, town.now) > 400
+        finally:
+            stop.set()
+        writing.result(120)
+    assert late.remove([3, 4, 5, upto]) == 0
+    assert store.database.read("SELECT count(*) FROM event WHERE arrival >= ?", (SPAN,)) == [(len(written),)]
+    assert verify(store) == []
+    town.close()
