@@ -10,6 +10,7 @@
 | `max(a, b)` of two values | `greatest(a, b)` |
 | `x''` | `''::bytea` |
 | many rows of `INSERT .. VALUES (?, ..)` | one `INSERT .. SELECT .. FROM unnest($1::bigint[], ..)` |
+| many rows of `DELETE .. WHERE a = ? AND b = ?` | one `DELETE .. USING unnest($1::bigint[], ..)` |
 | in the schema: `INTEGER`, `BLOB`, `TEXT`, `WITHOUT ROWID` | `bigint`, `bytea`, `text COLLATE "C"`, nothing |
 | in the schema: `n INTEGER PRIMARY KEY` of a table that has `account_id` | `PRIMARY KEY (account_id, n)` |
 """
@@ -27,6 +28,7 @@ _AFTER_JOIN = r" (?:CROSS|LEFT) JOIN | WHERE | GROUP BY | ORDER BY | LIMIT |\) |
 _JOIN = re.compile(rf"(CROSS|LEFT) JOIN (\w+) (\w+) ON (.*?)(?={_AFTER_JOIN})", re.DOTALL)
 _TABLE = re.compile(r"CREATE TABLE \w+ \((.*?)\)(?: WITHOUT ROWID)?;", re.DOTALL)
 _INSERT = re.compile(r"INSERT INTO (\w+)(?: \(([^)]*)\))? VALUES \(([^)]*)\)(.*)", re.DOTALL)
+_DELETE = re.compile(r"DELETE FROM (\w+) WHERE (\w+ = \?(?: AND \w+ = \?)*)")
 _CONFLICT = re.compile(r"ON CONFLICT(?: \(([^)]*)\))? DO UPDATE")
 
 
@@ -38,7 +40,7 @@ class Table(NamedTuple):
 
 
 class Bulk(NamedTuple):
-    """An INSERT of many rows as one statement: `types` are those of its parameters, a column each.
+    """An INSERT or DELETE of many rows as one statement: `types` are those of its parameters, a column each.
 
     `unique`: the places, among a row's values, of the conflict target of DO UPDATE: a statement may not update a row twice."""
 
@@ -77,12 +79,13 @@ def _join(found: re.Match[str]) -> str:
 
 
 def bulk(sql: str, tables: Mapping[str, Table]) -> Bulk | None:
-    """An INSERT of one row as one of many; None for any other statement.
+    """An INSERT of one row, or a DELETE of what has some values, as one of many; None for any other statement.
 
     Columns that a newer schema has behind those that are named here get their defaults."""
     found = _INSERT.fullmatch(sql)
     if found is None:
-        return None
+        removed = _DELETE.fullmatch(sql)
+        return _delete(removed, tables[removed[1]]) if removed is not None else None
     table = tables[found[1]]
     values = [value.strip() for value in found[3].split(",")]
     columns = [name.strip() for name in found[2].split(",")] if found[2] else list(table.columns)[: len(values)]
@@ -95,6 +98,14 @@ def bulk(sql: str, tables: Mapping[str, Table]) -> Bulk | None:
     conflict = _CONFLICT.search(rest)
     unique = tuple(asked.index(name.strip()) for name in conflict[1].split(",")) if conflict else ()
     return Bulk(head + rest, types, unique)
+
+
+def _delete(found: re.Match[str], table: Table) -> Bulk:
+    asked = [condition.split(" = ")[0] for condition in found[2].split(" AND ")]
+    types = tuple(table.columns[column] for column in asked)
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    matched = " AND ".join(f"t.{column} = u.{column}" for column in asked)
+    return Bulk(f"DELETE FROM {found[1]} t USING unnest({arrays}) AS u({', '.join(asked)}) WHERE {matched}", types, ())
 
 
 def waves(rows: Sequence[Sequence[Any]], unique: tuple[int, ...]) -> list[list[Sequence[Any]]]:

@@ -6,6 +6,7 @@ A failure is tried again in the next round: nothing here is in a hurry, and noth
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ROUND_S = 60.0
 WORK = "retention"
 SLICE_PAUSE_S = 0.01
+PAUSES = 3
+"""A slice is followed by a pause of so many times its length: most of the time is the others'."""
 BUSY_WAITING = 400
 BUSY_PAUSE_S = 0.02
 
@@ -105,8 +108,9 @@ async def _expire(engine: Engine, leases: Leases, account: int) -> bool:
             await asyncio.sleep(BUSY_PAUSE_S)
         if not leases.holds(INSTALLATION, WORK):
             return True
+        began = time.monotonic()
         gone += await engine.alone(partial(expiring.remove, places))
-        await asyncio.sleep(SLICE_PAUSE_S)
+        await asyncio.sleep(max(SLICE_PAUSE_S, PAUSES * (time.monotonic() - began)))
     await engine.alone(expiring.finish)
     log.info("events_expired", account=account, count=gone)
     return True

@@ -58,7 +58,14 @@ def test_many_rows_are_one_statement_over_arrays() -> None:
         " AS u(account_id, id) ON CONFLICT (account_id, id) DO UPDATE SET name = excluded.name"
     )
     assert (bulk.types, bulk.unique) == (("bigint", "bigint"), (0, 1))
-    assert dialect.bulk("DELETE FROM thing WHERE id = ?", TABLES) is None
+    bulk = dialect.bulk("DELETE FROM thing WHERE account_id = ? AND id = ?", TABLES)
+    assert bulk is not None
+    assert bulk.sql == (
+        "DELETE FROM thing t USING unnest($1::bigint[], $2::bigint[]) AS u(account_id, id)"
+        " WHERE t.account_id = u.account_id AND t.id = u.id"
+    )
+    assert bulk.types == ("bigint", "bigint")
+    assert dialect.bulk("DELETE FROM thing WHERE id = ? OR name = ?", TABLES) is None
 
 
 def test_rows_of_one_key_take_turns_in_their_order() -> None:
