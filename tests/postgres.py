@@ -180,9 +180,10 @@ class Postgres:
         self._process.wait()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to all of its processes."""
+        """Send SIGSTOP, SIGCONT or SIGKILL to all of its processes, those included that it is just starting."""
+        os.kill(self.pid, signal.SIGSTOP)  # it starts no more while its children are counted
         children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
-        for pid in (self.pid, *map(int, children)):
+        for pid in (*map(int, children), self.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
