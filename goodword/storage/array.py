@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct, pack
-from typing import Any
+from typing import Any, cast
 
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -42,6 +42,14 @@ class Ints(Array):
         super().__init__(count, False, pack(">" + "iq" * count, *flat))
 
 
+def _packed(values: Sequence[bytes | None]) -> bytes:
+    """Each with its length before it. Hashes are of one length, which is written once then."""
+    if values and None not in values and len(lengths := set(map(len, cast("Sequence[bytes]", values)))) == 1:
+        head = _LENGTH(lengths.pop())
+        return head + head.join(cast("Sequence[bytes]", values))
+    return b"".join([_NULL if value is None else _LENGTH(len(value)) + value for value in values])
+
+
 class Blobs(Array):
     """bytea[]"""
 
@@ -49,8 +57,7 @@ class Blobs(Array):
     element = 17
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
-        items = b"".join([_NULL if value is None else _LENGTH(len(value)) + value for value in values])
-        super().__init__(len(values), None in values, items)
+        super().__init__(len(values), None in values, _packed(values))
 
 
 class Texts(Array):
@@ -61,8 +68,7 @@ class Texts(Array):
 
     def __init__(self, values: Sequence[str | None]) -> None:
         encoded = [None if value is None else value.replace(NUL, NUL_WRITTEN).encode() for value in values]
-        items = b"".join([_NULL if value is None else _LENGTH(len(value)) + value for value in encoded])
-        super().__init__(len(values), None in values, items)
+        super().__init__(len(values), None in values, _packed(encoded))
 
 
 KINDS: dict[str, type[Ints | Blobs | Texts]] = {"bigint": Ints, "bytea": Blobs, "text": Texts}

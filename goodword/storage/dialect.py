@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 _LITERAL_OR_MARK = re.compile(r"'(?:[^']|'')*'|\?(\d*)")
@@ -110,6 +111,8 @@ def _delete(found: re.Match[str], table: Table) -> Bulk:
 
 def waves(rows: Sequence[Sequence[Any]], unique: tuple[int, ...]) -> list[list[Sequence[Any]]]:
     """Rows in turns, in order, so that no turn has two of one key."""
+    if len(set(map(itemgetter(*unique), rows))) == len(rows):
+        return [list(rows)]
     turns: list[list[Sequence[Any]]] = [[]]
     seen: dict[tuple[Any, ...], int] = {}
     for row in rows:
