@@ -35,19 +35,22 @@ from goodword.storage.query.why import why_profile
 ROUNDS_MAX = 10_000
 ORDER_VALUE = "80"
 """What the friend's order is worth, unless the campaign asks for more."""
+REWARDS_MAX = 20
+GIVEN = ("FULFILLED", "SENT", "REDEEMED")
 NAMES = {"ada": "Ada", "sam": "Sam", "twin": "Ada again"}
 
 
 class Actor(Struct, frozen=True):
     """One of the made-up people: how messages name them, and who they are once a message came. `summary` is the story of their page in
-    short; `gains` are what they were given, as (worth, state) pairs."""
+    short; `given` is the worth of what they were given, `waiting` of what they earned and is not given yet."""
 
     user_id: str
     email: str
     name: str
     profile: Profile | None
     summary: str = ""
-    gains: tuple[tuple[str, str], ...] = ()
+    given: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 class Example(Struct, frozen=True):
@@ -69,7 +72,8 @@ class Example(Struct, frozen=True):
     def mark(self) -> str:
         """Changes whenever what is shown would."""
         there = [each.profile.version if each.profile is not None else 0 for each in (self.ada, self.sam, self.twin)]
-        return ".".join(map(str, (*there, len(self.ada.gains), len(self.sam.gains), self.link.code if self.link is not None else "")))
+        rewards = [len(each) for actor in (self.ada, self.sam, self.twin) for each in (actor.given, actor.waiting)]
+        return ".".join(map(str, (*there, *rewards, self.link.code if self.link is not None else "")))
 
 
 def _actor(page: Page, campaign: Campaign, round: int, who: str) -> Actor:
@@ -81,10 +85,11 @@ def _actor(page: Page, campaign: Campaign, round: int, who: str) -> Actor:
     if profile is None:
         return Actor(user_id, email, NAMES[who], None)
     mine = rewards.RewardFilter(people=frozenset(referrals.numbers_of(profile)), campaigns=frozenset((campaign.id,)))
-    gains = tuple(
-        (worth(each.reward.value, each.reward.unit), each.reward.state) for each in rewards.list_of(page.store, page.account, mine, 0, 20)
+    found = [each.reward for each in rewards.list_of(page.store, page.account, mine, 0, REWARDS_MAX)]
+    given, waiting = (
+        tuple(worth(each.value, each.unit) for each in found if each.state in states) for states in (GIVEN, ("EARNED", "FAILED"))
     )
-    return Actor(user_id, email, NAMES[who], profile, why_profile(page.store, page.account, profile, page.now).summary, gains)
+    return Actor(user_id, email, NAMES[who], profile, why_profile(page.store, page.account, profile, page.now).summary, given, waiting)
 
 
 def example_of(page: Page, campaign: Campaign, document: Document, round: int) -> Example:
