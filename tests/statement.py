@@ -43,6 +43,7 @@ EVERY_ACCOUNT = {
     "SELECT account_id, id FROM delivery WHERE ended_at < ? ORDER BY ended_at LIMIT ?": "housekeeping",
 }
 """Statements about all accounts, and why they may be, by their text or by the table of which all is read: none is part of a group."""
+_CLAUSES = {"WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "JOIN", "LEFT", "CROSS", "ON", "HAVING", "SOME", "BOTH"}
 _ALL_OF = re.compile(r"SELECT account_id, [\w, ]+ FROM (\w+)")
 EMBEDDED = {"cli/backup.py", "storage/backup.py", "storage/dictionary.py", "storage/fold.py"}
 """Modules that ask the embedded database alone."""
@@ -99,6 +100,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         if not module or (module, sql) in seen:
             return
         seen.add((module, sql))
+        wrong.extend(f"{module}: a query without a name: {each}" for each in unnamed(sql))
         wrong.extend(f"{module}: {each}: {sql}" for each in complaints(sql, is_whole=module in WHOLE))
 
     def asked(self: postgres.Database, sql: str) -> str:
@@ -127,3 +129,18 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
             continue
         if re.match(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH) ", text):
             yield node.lineno, text
+
+
+def unnamed(sql: str) -> list[str]:
+    """The queries within a query that have no name: PostgreSQL 15 asks for one."""
+    found = []
+    for opening in re.finditer(r"\b(?:FROM|JOIN|LATERAL)\s+(\()\s*(?:SELECT|VALUES|WITH)\b", sql):
+        depth = 0
+        for place in range(opening.start(1), len(sql)):
+            depth += {"(": 1, ")": -1}.get(sql[place], 0)
+            if depth == 0:
+                name = re.match(r"\s*(?:AS\s+)?(\w+)?", sql[place + 1 :])
+                if name is None or name[1] is None or name[1].upper() in _CLAUSES:
+                    found.append(sql[opening.start() : place + 1])
+                break
+    return found

@@ -54,5 +54,5 @@ def _stock(loading: Loading, name: str, count: int) -> int:
     """How many coupons are free, counted no further than where the low-balance alert can be told."""
     supplier = loading.known.suppliers.get(name)
     bound = count + 1 + (supplier.low_balance if supplier is not None else 0)
-    sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?)"
+    sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?) few"
     return int(next(iter(loading.store.database.load(sql, (loading.account, name, bound))))[0])

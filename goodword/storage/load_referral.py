@@ -179,7 +179,7 @@ class Loading:
             since = min(asked.click_ips.values()) - CLICKS_WITHIN_MS
             for ip, count in self.read(
                 "SELECT k.value, (SELECT count(*) FROM (SELECT 1 FROM click x WHERE x.account_id = ?2 AND x.ip = k.value AND x.ip <> ''"
-                " AND x.counted = 1 AND x.at > ?3 LIMIT ?4)) FROM carray(?1) k",
+                " AND x.counted = 1 AND x.at > ?3 LIMIT ?4) few) FROM carray(?1) k",
                 asked.click_ips,
                 account,
                 since,

@@ -86,14 +86,14 @@ _SLOT = "measure, campaign_id, detail, origin, quality, unit"
 _MONTHS = {
     "referral_month": (
         f"SELECT 1 FROM (SELECT {_SLOT}, count, amount FROM referral_tally WHERE account_id = ?1 AND day >= ?2 AND day < ?3"
-        f" UNION ALL SELECT {_SLOT}, -count, -amount FROM referral_month WHERE account_id = ?1 AND month = ?2)"
+        f" UNION ALL SELECT {_SLOT}, -count, -amount FROM referral_month WHERE account_id = ?1 AND month = ?2) two"
         f" GROUP BY {_SLOT} HAVING sum(count) <> 0 OR sum(amount) <> 0 LIMIT 1"
     ),
     "advocate_month": (
         "SELECT advocate_id, 1 FROM advocate_month WHERE account_id = ?1 AND month = ?2 EXCEPT SELECT advocate_id, 1 FROM advocate_tally"
         " WHERE account_id = ?1 AND day >= ?2 AND day < ?3 AND links + shares + clicks > 0"
         " UNION ALL SELECT * FROM (SELECT advocate_id, 2 FROM advocate_tally WHERE account_id = ?1 AND day >= ?2 AND day < ?3"
-        " AND links + shares + clicks > 0 EXCEPT SELECT advocate_id, 2 FROM advocate_month WHERE account_id = ?1 AND month = ?2) LIMIT 1"
+        " AND links + shares + clicks > 0 EXCEPT SELECT advocate_id, 2 FROM advocate_month WHERE account_id = ?1 AND month = ?2) m LIMIT 1"
     ),
 }
 """What finds a month that is wrong: its account, its first day, and the first day of the next."""

@@ -11,7 +11,7 @@ CREATE TABLE advocate_month (
 CREATE INDEX advocate_brought ON advocate_tally (account_id, day) WHERE outcomes <> 0 OR friends <> 0;
 -- the first day of a day's month, from the day's number alone (the days of a year are counted from March)
 CREATE TEMP TABLE month_of AS
-  WITH e AS (SELECT DISTINCT day FROM (SELECT day FROM referral_tally UNION ALL SELECT day FROM advocate_tally)),
+  WITH e AS (SELECT DISTINCT day FROM (SELECT day FROM referral_tally UNION ALL SELECT day FROM advocate_tally) days),
   f AS (SELECT day, (day + 719468) % 146097 AS doe FROM e),
   g AS (SELECT day, doe, (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365 AS yoe FROM f),
   h AS (SELECT day, doe - (365 * yoe + yoe / 4 - yoe / 100) AS doy FROM g)

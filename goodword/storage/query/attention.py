@@ -62,7 +62,7 @@ def _pools(store: Store, account: int) -> list[Matter]:
     for id, supplier in sorted(store.suppliers.get(account, {}).items()):
         if supplier.type != "COUPON_POOL" or not supplier.enabled:
             continue
-        sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?)"
+        sql = "SELECT count(*) FROM (SELECT 1 FROM coupon WHERE account_id = ? AND supplier_id = ? AND reward_id IS NULL LIMIT ?) few"
         free = int(store.database.read(sql, (account, id, supplier.low_balance + 1))[0][0])
         if free <= supplier.low_balance:
             found.append(Matter("pool_low", free, id, supplier.name or id))
@@ -82,7 +82,7 @@ def _overdue(store: Store, account: int, now: Millis) -> list[Matter]:
 
 def _counted(store: Store, account: int, concern: Concern, what: str, *more: str | int) -> list[Matter]:
     """Rows up to the bound; nothing where there are none."""
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM {what} LIMIT {COUNT_MAX + 1})"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {what} LIMIT {COUNT_MAX + 1}) few"
     count = int(store.database.read(sql, (account, *more))[0][0])
     return [Matter(concern, min(count, COUNT_MAX), is_more=count > COUNT_MAX)] if count else []
 
@@ -91,7 +91,7 @@ def _refused(store: Store, account: int, now: Millis) -> list[Matter]:
     """Messages that were refused in the last day, among the newest of the log."""
     rows = store.database.read(
         "SELECT count(*), min(received_at) FROM"
-        " (SELECT verdict, received_at FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT ?)"
+        " (SELECT verdict, received_at FROM receipt WHERE account_id = ? ORDER BY arrival DESC LIMIT ?) newest"
         " WHERE verdict = 'rejected' AND received_at > ?",
         (account, RECEIPTS_MAX, now - DAY_MS),
     )

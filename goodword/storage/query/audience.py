@@ -28,7 +28,7 @@ def audiences(store: Store, account: int) -> list[Counted]:
 
 
 def _count(store: Store, account: int, name: str) -> int:
-    sql = "SELECT count(*) FROM (SELECT 1 FROM membership WHERE account_id = ? AND audience = ? LIMIT ?) AS some"
+    sql = "SELECT count(*) FROM (SELECT 1 FROM membership WHERE account_id = ? AND audience = ? LIMIT ?) few"
     return int(store.database.read(sql, (account, name, COUNT_MAX))[0][0])
 
 

@@ -159,7 +159,7 @@ def count_friends(store: Store, account: int, profile: Profile) -> tuple[Counted
         ((some, gone),) = store.database.read(
             "SELECT count(*), count(displaced_at) FROM"
             " (SELECT displaced_at FROM relationship WHERE account_id = ? AND advocate_id = ?"
-            " AND (displaced_at IS NULL OR displaced_at <= updated_at) LIMIT ?)",
+            " AND (displaced_at IS NULL OR displaced_at <= updated_at) LIMIT ?) few",
             (account, number, COUNT_MAX + 1 - min(count, COUNT_MAX)),
         )
         count, displaced = count + some, displaced + gone
@@ -192,7 +192,7 @@ def parts_of(store: Store, account: int, profile: Profile) -> list[Part]:
         sql = (
             "SELECT program, campaign_id, min(at), max(updated_at), count(*) FROM (SELECT program, campaign_id, at, updated_at"
             " FROM relationship WHERE account_id = ? AND advocate_id = ? AND (displaced_at IS NULL OR displaced_at <= updated_at)"
-            " LIMIT ?) GROUP BY program, campaign_id"
+            " LIMIT ?) few GROUP BY program, campaign_id"
         )
         for program, campaign, since, last, count in store.database.read(sql, (account, number, COUNT_MAX)):
             add("ADVOCATE", program, campaign or _campaign_of(store, account, program, last), since, last, friends=count)
@@ -317,7 +317,7 @@ def count_clicks(store: Store, account: int, profile: Profile) -> tuple[Counted,
     count, last = 0, None
     for number in numbers_of(profile):
         ((some, latest),) = store.database.read(
-            "SELECT count(*), max(at) FROM (SELECT at FROM click WHERE account_id = ? AND advocate_id = ? ORDER BY at DESC LIMIT ?)",
+            "SELECT count(*), max(at) FROM (SELECT at FROM click WHERE account_id = ? AND advocate_id = ? ORDER BY at DESC LIMIT ?) newest",
             (account, number, COUNT_MAX + 1 - min(count, COUNT_MAX)),
         )
         count += some
