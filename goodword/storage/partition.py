@@ -84,6 +84,10 @@ class Periods:
         """The periods of which no message id need be remembered any more."""
         return sorted(period for period in self.there["message"] if self.ended_at(period) + KEPT_MS < now)
 
+    def remembers(self, place: int) -> bool:
+        """Whether the message ids of a place's period are kept."""
+        return place // SPAN in self.there["message"]
+
     def make_ahead(self, now: Millis) -> None:
         """Make the partitions of this month and the next. May run beside the engine. Errors: DatabaseFailure."""
         with self.changing() as connection:

@@ -15,6 +15,7 @@ from goodword.core.event import IS_EVENT
 from goodword.core.period import DAY_MS
 from goodword.core.times import Millis
 from goodword.storage import expiry
+from goodword.storage.failure import Conflict
 from goodword.storage.partition import KEYS, SPAN, Periods, attaching, name_of
 from goodword.storage.postgres import Connection
 
@@ -35,6 +36,8 @@ _PAST = f"flags & {IS_EVENT} <> 0 AND duplicate_of IS NULL AND name IN ({', '.jo
 def due(store: Store, period: int, now: Millis) -> dict[int, int]:
     """Of a period that is to go whole: the accounts that it is due for, and the last place each has in it. Else nothing."""
     found: dict[int, int] = {}
+    if store.nodes is None or store.nodes.periods.ended_at(period) > now:
+        return found
     for account in list(store.accounts.values()):
         sql = "SELECT max(arrival) FROM event WHERE account_id = ? AND arrival >= ? AND arrival < ?"
         last = store.database.read(sql, (account.number, period * SPAN, (period + 1) * SPAN))[0][0]
@@ -47,7 +50,8 @@ def due(store: Store, period: int, now: Millis) -> dict[int, int]:
 
 
 def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -> int:
-    """Drop a period's events but for what stays; how many went. May run beside the engine. Errors: DatabaseFailure."""
+    """Drop a period's events but for what stays; how many went. May run beside the engine. Errors: DatabaseFailure; Conflict, where an
+    account has more in it than was due."""
     event = name_of("event", period)
     with periods.changing() as connection:
 
@@ -55,6 +59,7 @@ def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -
             return connection.execute(sql, params, prepare=False).rowcount
 
         do(f"LOCK TABLE {event} IN SHARE MODE")
+        _check(connection, event, accounts)
         for table in TABLES:
             do(f"CREATE TABLE {table}_kept (LIKE {table}, PRIMARY KEY ({KEYS[table]}))")
         within = f"arrival >= {period * SPAN} AND arrival < {(period + 1) * SPAN}"
@@ -81,6 +86,15 @@ def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -
             do(f"ALTER TABLE {table}_kept RENAME TO {name_of(table, period)}")
             do(attaching(table, period))
     return int(total) - kept
+
+
+def _check(connection: Connection, event: str, accounts: dict[int, int]) -> None:
+    """Nothing came into the period since it was looked at, from a node whose clock is slow. Errors: Conflict."""
+    newest = f"SELECT account_id, max(arrival) FROM {event} GROUP BY account_id"
+    sql = f"SELECT n.account_id, n.max, coalesce(x.upto, 0) FROM ({newest}) n LEFT JOIN expiry x ON x.account_id = n.account_id"
+    for account, last, upto in connection.execute(sql, prepare=False).fetchall():
+        if last > max(upto, accounts.get(account, 0)):
+            raise Conflict(f"account {account} has newer events in {event}")
 
 
 def _take_turn(connection: Connection) -> None:

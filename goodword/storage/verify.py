@@ -378,14 +378,15 @@ class _Verifying:
 
     def _places(self, rows: list[Row], newest: int) -> Iterator[str]:
         """Each event is found by its message id, and among its person's."""
-        accounts = {row[1] for row in rows}
+        accounts, nodes = {row[1] for row in rows}, self.store.nodes
         found = {account: self._found(account, [row[2] for row in rows if row[1] == account]) for account in accounts}
         for row in rows:
             place = found[row[1]].get(row[2])
+            is_remembered = row[7] >= newest - fold.KEPT_MS and (nodes is None or nodes.periods.remembers(row[0]))
             if place is None:
-                if row[7] >= newest - fold.KEPT_MS:
+                if is_remembered:
                     yield f"Event {row[0]} is not found by its message id."
-            elif place != row[0] and (row[7] >= newest - fold.KEPT_MS or place < row[0]):
+            elif place != row[0] and (is_remembered or place < row[0]):
                 yield f"Event {row[0]} has the message id of event {place}."
         sql = (
             "SELECT e.account_id, e.arrival FROM carray(?) k CROSS JOIN event e ON e.arrival = k.value AND e.account_id = ?"

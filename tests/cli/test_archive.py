@@ -25,7 +25,7 @@ COUNT = "SELECT name, count(*) AS number, count(message) AS readable FROM events
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(on_both: str, tmp_path: Path) -> Path:
     """Half a year ago twenty people looked at a page, and one bought."""
     folder, now = tmp_path / "data", wall_clock_ms() - 180 * DAY_MS
     engine = Engine(Store(folder), lambda: now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from goodword.core.account import Settings
 from goodword.core.period import DAY_MS, month_of, start_of_month
 from goodword.engine import Engine
 from goodword.storage import dialect, expiry, period_expiry, schema
-from goodword.storage.failure import DatabaseFailure
+from goodword.storage.failure import Conflict, DatabaseFailure
 from goodword.storage.fold import KEPT_MS
 from goodword.storage.partition import SPAN, Periods
 from goodword.storage.query import why
@@ -27,6 +28,8 @@ from goodword.storage.query.place import places_of
 from goodword.storage.query.preview import preview
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
+from goodword.worker import retention
+from goodword.worker.lease import Leases
 from tests.referral.town import Town
 from tests.running import problems, received
 from tests.storage.test_expiry import KEPT, counts, expire, keep_for, live
@@ -253,6 +256,9 @@ def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_pat
     keep_for(town.engine, KEPT, other)
     due = period_expiry.due(store, 0, town.now)
     assert due.keys() == {1, other}
+    with pytest.raises(Conflict, match=f"account {other}"):  # who wrote there after it was looked at
+        period_expiry.drop(periods, 0, {1: due[1]}, town.now)
+    assert period_expiry.due(store, 0, periods.ended_at(0) - 1) == {}
     assert period_expiry.due(store, 1, town.now) == {}
     before = store.database.read("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5")
     with monkeypatch.context() as broken:  # somebody reads for long: nothing is changed
@@ -312,5 +318,37 @@ def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_pat
         writing.result(120)
     assert late.remove([3, 4, 5, upto]) == 0
     assert store.database.read("SELECT count(*) FROM event WHERE arrival >= ?", (SPAN,)) == [(len(written),)]
+    assert verify(store) == []
+    town.close()
+
+
+def test_the_worker_makes_partitions_and_lets_periods_go(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "ROUND_S", 0.05)
+    town = Town(tmp_path, store=store)
+    assert store.nodes is not None
+    periods = store.nodes.periods
+    town.now = start_of_month(periods.first_month) + 10 * DAY_MS
+    live(town)
+    keep_for(town.engine, KEPT)
+    town.now = periods.ended_at(0) + 80 * DAY_MS
+    file = store.database.read("SELECT pg_relation_filenode('event_p0')")
+
+    async def run() -> None:
+        leases = Leases(store)
+        task = asyncio.create_task(retention.tend_log(town.engine, leases))
+        for _ in range(1_200):
+            await asyncio.sleep(0.05)
+            await town.engine.alone(leases.renew)
+            if store.database.read("SELECT count(*) FROM event") == [(3,)] and "message_p0" not in partitions(store):
+                break
+        task.cancel()
+        await town.engine.alone(lambda: None)  # after what it had begun
+
+    asyncio.run(run())
+    assert store.database.read("SELECT count(*) FROM event") == [(3,)]
+    assert store.database.read("SELECT pg_relation_filenode('event_p0')") != file
+    period = periods.period_of(town.now)
+    assert {f"event_p{period}", f"event_p{period + 1}"} <= set(partitions(store))
+    assert "message_p0" not in partitions(store)
     assert verify(store) == []
     town.close()
