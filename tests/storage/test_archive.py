@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,18 @@ def test_a_question_can_neither_write_nor_read_other_files(town: Town, tmp_path:
         with pytest.raises(duckdb.Error):
             ask(town, None, sql)
     assert ask(town, None, "SELECT count(*) FROM events") == [(0,)]
+
+
+def test_law_4_a_question_leaves_nothing_readable_on_the_disk(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put beside the archives for the time of a question is sealed, and gone after it."""
+    live(town)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    with asked(town.store, 1, None) as connection:
+        assert len(connection.execute(EVERYTHING).fetchall()) > 400
+        files = [path.read_bytes() for path in scratch.rglob("*") if path.is_file()]
+        assert files
+        for naming in NAMING:
+            assert not any(naming in found for found in files), naming
+    assert list(scratch.iterdir()) == []

@@ -187,3 +187,12 @@ def test_the_worker_lets_events_go_by_itself(town: Town, monkeypatch: pytest.Mon
     asyncio.run(run())
     assert town.store.database.read("SELECT count(*) FROM event") == [(3,)]
     assert verify(town.store) == []
+
+
+def test_settings_that_are_as_by_themselves_are_not_stored(town: Town) -> None:
+    """A node of an older release refuses names of settings that it does not know."""
+    assert town.store.database.read("SELECT settings FROM account WHERE number = 1") == [("{}",)]
+    keep_for(town.engine, KEPT)
+    assert town.store.database.read("SELECT settings FROM account WHERE number = 1") == [('{"events_kept_days":31}',)]
+    town.reopen()
+    assert town.store.accounts[1].settings == Settings(events_kept_days=KEPT)
