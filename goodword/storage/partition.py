@@ -27,18 +27,17 @@ LOCK_MS = 500
 """How long a change of partitions waits for those who use them, and holds up who comes after it. It is tried again later."""
 _MAKING = 0x706172  # the advisory lock of whoever makes or drops partitions
 _FIRST = "first_month"
-_FIND = (
-    "SELECT p.relname, c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent"
+_THERE = (
+    "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent"
     " WHERE p.relnamespace = current_schema()::regnamespace AND p.relname IN ('event', 'person_event', 'message')"
 )
+_FIND = f"SELECT p.relname, c.relname {_THERE}"
+_BOUNDS = f"SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) {_THERE}"
 
 
 def name_of(table: str, period: int) -> str:
     """The partition of a table for a period."""
     return f"{table}_p{period}"
-
-
-_BOUNDS = _FIND.replace("SELECT p.relname, c.relname", "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid)")
 
 
 class Periods:
