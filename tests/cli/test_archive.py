@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from goodword.core.period import DAY_MS
 from goodword.engine import Engine, wall_clock_ms
 from goodword.storage.store import Store
 from tests.cli.conftest import run, run_apart
-from tests.running import Server, received
+from tests.running import Server, received, rows
 
 pytest.importorskip("pyarrow", reason="NOT TESTED: archives, for which pyarrow is needed")
 pytest.importorskip("duckdb", reason="NOT TESTED: archives, for which duckdb is needed")
@@ -41,12 +42,16 @@ def data(on_both: str, tmp_path: Path) -> Path:
 
 def test_beside_a_server_months_are_archived_once_and_their_events_go(data: Path, tmp_path: Path) -> None:
     files = tmp_path / "files"
-    with Server(data) as server:
+    with Server(data, before="from goodword.worker import retention\nretention.ROUND_S = 0.2") as server:
         assert "for ever" in run("archive", files, "--data", data).stderr
         assert "Changed" in run("account", "set", "default", "--keep-events", 90, "--archive-events", "--data", data).stderr
         assert "21 events" in run("archive", files, "--data", data).stdout
         assert run("archive", files, "--data", data).stderr == "0 file(s) written.\n"
         run("erase", "--user-id", "u2", "--data", data)
+        deadline = time.monotonic() + 60
+        while rows(data, "SELECT name FROM event") != [("conversion",)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert server.get("/readyz").status == 200
     (file,) = files.rglob("*.parquet")
     assert file.stat().st_mode & 0o777 == 0o600
@@ -62,8 +67,8 @@ def test_answers_come_as_a_table_csv_json_and_parquet(data: Path, tmp_path: Path
     from pyarrow import parquet
 
     assert run("query", COUNT, "--data", data).stdout.split()[:3] == ["name", "number", "readable"]
-    rows = [json.loads(line) for line in run("query", COUNT, "--format", "json", "--data", data).stdout.splitlines()]
-    assert rows == [{"name": "Looked", "number": 20, "readable": 20}, {"name": "conversion", "number": 1, "readable": 1}]
+    said = [json.loads(line) for line in run("query", COUNT, "--format", "json", "--data", data).stdout.splitlines()]
+    assert said == [{"name": "Looked", "number": 20, "readable": 20}, {"name": "conversion", "number": 1, "readable": 1}]
     run("query", COUNT, "--format", "csv", "-o", tmp_path / "a.csv", "--data", data)
     with (tmp_path / "a.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["name", "number", "readable"], ["Looked", "20", "20"], ["conversion", "1", "1"]]
