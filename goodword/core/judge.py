@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goodword.core.attribution import in_force, matched_back, with_touches
+from goodword.core.basis import basis_of, comes_alone
 from goodword.core.campaign import DAY_MS
 from goodword.core.decision import Record
 from goodword.core.delivery import Announcement
@@ -33,7 +34,9 @@ _encode = msgspec.json.Encoder().encode
 def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int = 0) -> list[Record]:
     """Judge a journey, and the rows that make everything agree with the verdicts. `place`: the first of the command's ids to use."""
     docket = Docket(with_touches(journey, matched_back(friend, facts)), friend, facts, now, fresh, place)
-    for step in docket.steps:
+    basis = basis_of(docket)
+    docket.is_alone = comes_alone(docket, basis)
+    for step in docket.steps[-1:] if docket.is_alone else docket.steps:
         judge_step(docket, step)
     _relate(docket)
     _hand_over(docket)
@@ -42,7 +45,8 @@ def settle(journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: 
     reconcile_bonuses(docket)
     _keep_judgements(docket)
     count_people(docket)
-    docket.journey = replace(docket.journey, standings=docket.standings)
+    is_settled = not any(verdict.is_pending for verdict in docket.verdicts)
+    docket.journey = replace(docket.journey, standings=docket.standings, basis=basis if is_settled else 0)
     if docket.journey != facts.referrals.journeys.get(friend.id):
         docket.records.append(docket.journey)
     return docket.records
@@ -55,7 +59,8 @@ def _relate(docket: Docket) -> None:
         programs = [touch.program] if touch.program else sorted({each.program for each in docket.known.programs.campaigns.values()})
         for program in programs:
             latest[program, docket.resolve(touch.advocate_id)] = touch
-    standing = {verdict.campaign.program: verdict.advocate_id for verdict in docket.verdicts if verdict.touch is not None}
+    standing = _standing(docket)
+    standing |= {verdict.campaign.program: verdict.advocate_id for verdict in docket.verdicts if verdict.touch is not None}
     email = docket.friend.email
     alike = token_of(email) if email is not None else ""
     related = dict(docket.journey.related) if docket.journey.alike == alike else {}
@@ -84,6 +89,14 @@ def _relate(docket: Docket) -> None:
         )
     if related != docket.journey.related or (related and docket.journey.alike != alike):
         docket.journey = replace(docket.journey, related=related, alike=alike)
+
+
+def _standing(docket: Docket) -> dict[str, ProfileId | None]:
+    """Of a journey whose earlier steps are not judged anew: who stands as the one who referred the person, by program."""
+    if not docket.is_alone:
+        return {}
+    found = (key.rpartition(" ") for key, displaced in docket.journey.related.items() if not displaced)
+    return {program: ProfileId(int(advocate)) for program, _, advocate in found}
 
 
 def _hand_over(docket: Docket) -> None:
@@ -118,7 +131,7 @@ def _hand_over(docket: Docket) -> None:
 
 def _credit(docket: Docket) -> None:
     """Count the first good outcome of the relationship for its advocate, and take back what no longer counts."""
-    counted: set[tuple[str, ProfileId]] = set()
+    counted = _counted(docket)
     for verdict in docket.verdicts:
         standing, advocate = verdict.standing, verdict.advocate
         good = verdict.counts and verdict.kind == "outcome" and advocate is not None
@@ -134,6 +147,15 @@ def _credit(docket: Docket) -> None:
             if credit is not None:
                 docket.add(Credit(credit, program, day, 1))
         verdict.standing = replace(standing, counted_for=credit)
+
+
+def _counted(docket: Docket) -> set[tuple[str, ProfileId]]:
+    """Of a journey whose earlier steps are not judged anew: in which program one of them counts for whom."""
+    if not docket.is_alone:
+        return set()
+    campaigns = docket.known.programs.campaigns
+    found = ((campaigns.get(key.partition(" ")[2]), standing.counted_for) for key, standing in docket.standings.items())
+    return {(campaign.program, docket.resolve(who)) for campaign, who in found if campaign is not None and who is not None}
 
 
 def _keep_judgements(docket: Docket) -> None:
@@ -171,7 +193,7 @@ def _keep_judgements(docket: Docket) -> None:
             if not verdict.standing.digest and touch is not None and docket.known.endpoints:
                 docket.records.append(_attributed(verdict, docket.friend, docket.now))
         docket.standings[key] = replace(verdict.standing, digest=digest, is_good=verdict.counts)
-    for key in docket.standings.keys() - seen:
+    for key in () if docket.is_alone else docket.standings.keys() - seen:
         _forget(docket, key)
 
 

@@ -35,14 +35,14 @@ def days_of(docket: Docket) -> Days:
     for number in (docket.friend.id, *docket.friend.sources):
         part = docket.known.journeys.get(number)
         for day, bits in part.counted if part is not None else ():
-            days[day] = days.get(day, 0) | bits & CUSTOMER
+            days[day] = days.get(day, 0) | (bits if docket.is_alone else bits & CUSTOMER)
     referred: dict[int, int] = {}
     for verdict in docket.verdicts:
         if verdict.touch is not None:
             arrival = verdict.step.arrival
             referred[arrival] = referred.get(arrival, 0) | REFERRED | (REFERRED_HIGH if verdict.counts else 0)
     outcomes = docket.outcomes
-    for step in outcomes:
+    for step in outcomes[-1:] if docket.is_alone else outcomes:
         day = day_of(step.at)
         days[day] = days.get(day, 0) | CUSTOMER | referred.get(step.arrival, 0)
     if outcomes:

@@ -26,7 +26,7 @@ def reconcile(docket: Docket) -> None:
     held = [each for number in docket.numbers(docket.friend.id) for each in docket.known.earned_by.get(number, {}).values()]
     mine = [each for each in held if not each.nth and each.cause]
     mine.sort(key=lambda reward: reward.id)
-    kept: set[int] = set()
+    kept: set[int] = {each.id for each in mine if not each.is_gone} if docket.is_alone else set()  # earlier steps earned these
     doubted: set[int] = set()
     # What is sure earns before what waits, or an order that only a browser claims would hold up the reward of one that a server said.
     for verdict in sorted(docket.verdicts, key=lambda verdict: verdict.wait_until):

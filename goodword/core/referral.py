@@ -290,6 +290,8 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     """Relationship rows written: `program, advocate` to when it was displaced (0: it stands)."""
     counted: tuple[tuple[int, int], ...] = ()
     """On which days the person is counted as what (`presence`)."""
+    basis: int = 0
+    """What its steps were judged by (`basis`), where nothing about any of them waits; 0: they are to be judged anew."""
 
 
 class Party:

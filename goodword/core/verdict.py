@@ -51,6 +51,11 @@ class Verdict(Struct):
         return self.quality == "HIGH" and self.review != "open"
 
     @property
+    def is_pending(self) -> bool:
+        """Whether time, or a person, may still change it."""
+        return bool(self.wait_until) or self.review == "open"
+
+    @property
     def waits(self) -> list[Passed]:
         """The rules that hold it back."""
         return [each for each in self.rules if each.result == "WAIT"]
@@ -65,7 +70,7 @@ class Docket:
     """One journey while it is judged: what is known, what was found, and the rows so far.
 
     Rows are laid over what was loaded at once, so that what follows in the same command counts them. `steps` are the journey's by their
-    turn, `outcomes` those of them that are an outcome anywhere.
+    turn, `outcomes` those of them that are an outcome anywhere. `is_alone`: only the last one is judged, the others stand (`basis`).
     """
 
     def __init__(self, journey: Journey, friend: Profile, facts: Facts, now: Millis, fresh: Fresh, place: int) -> None:
@@ -79,6 +84,7 @@ class Docket:
         self.merged = {**facts.merged, **dict.fromkeys(friend.sources, friend.id)}
         self.records: list[Record] = []
         self.verdicts: list[Verdict] = []
+        self.is_alone = False
         self.standings = dict(journey.standings)
         self._parties: dict[ProfileId, Party] = {}
         self.steps = sorted(journey.steps, key=lambda step: step.turn)
@@ -246,7 +252,7 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         docket.party(advocate) if advocate is not None else None,
         docket.journey,
         counts,
-        _ancestors(docket, advocate) if advocate is not None else (),
+        ancestors_of(docket, advocate) if advocate is not None else (),
         docket.now,
         others=others,
         outcomes=frozenset(name.casefold() for name in document.events.outcome),
@@ -266,7 +272,7 @@ def _alike(docket: Docket, advocate: Profile) -> tuple[str, ...]:
     return tuple(email for other in others if other is not None and other.id != docket.friend.id for email in other.emails)
 
 
-def _ancestors(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
+def ancestors_of(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
     """Who was credited with the advocate, who with those, and so on."""
     found: list[ProfileId] = []
     wave = [advocate.id]
