@@ -353,6 +353,11 @@ def test_an_advocate_of_many_friends_is_read_by_pages(town: Town) -> None:
     assert "at least 20 friends" in story.summary
 
 
+def _is_within(plan: str, sql: str) -> bool:
+    """Whether what is scanned is no table, but a list of keys or a query within the query."""
+    return "VIRTUAL TABLE" in plan or "subquery" in plan or f") {plan.split()[1]}" in sql
+
+
 def test_no_story_reads_a_table_through(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     town.link(refer(town), "ada-code")
     read = town.store.database.read
@@ -369,7 +374,7 @@ def test_no_story_reads_a_table_through(town: Town, monkeypatch: pytest.MonkeyPa
     review.queue(town.store, 1, "open", None, 10)
     review.queue(town.store, 1, "declined", "refer-a-friend", 10)
     assert len(plans) > 20
-    assert [plan for plan in plans if plan[0].startswith("SCAN") and "VIRTUAL TABLE" not in plan[0] and "subquery" not in plan[0]] == []
+    assert [plan for plan in plans if plan[0].startswith("SCAN") and not _is_within(*plan)] == []
     assert [plan for plan in plans if plan[0].endswith("(account_id=?)")] == [], "an account is read through"
 
 
