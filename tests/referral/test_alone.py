@@ -14,6 +14,7 @@ from goodword.core import basis, verdict
 from goodword.core import command as c
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Mark
+from goodword.core.quality import judge_quality
 from goodword.core.referral import NO_EVIDENCE, Journey
 from goodword.storage.query import person as people
 from goodword.storage.query import referral
@@ -77,13 +78,12 @@ def test_whether_steps_are_judged_alone_makes_no_difference(story: list[Said], d
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps that were judged, as they are."""
     found: list[int] = []
-    judge = verdict.judge_quality
 
-    def judge_quality(quality: Any, case: Any, reference: Any) -> Any:
+    def noted(quality: Any, case: Any, reference: Any) -> Any:
         found.append(case.step.arrival)
-        return judge(quality, case, reference)
+        return judge_quality(quality, case, reference)
 
-    monkeypatch.setattr(verdict, "judge_quality", judge_quality)
+    monkeypatch.setattr(verdict, "judge_quality", noted)
     return found
 
 
