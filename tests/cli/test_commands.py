@@ -15,7 +15,7 @@ def test_account_list_show_and_set(anyhow: Path) -> None:
     shown = json.loads(run("account", "show", "default", "--data", anyhow).stdout)
     assert shown["settings"] == {
         "unmapped_traits": "ignore", "default_scope": "CLIENT", "stores_pages": True, "currency": "EUR", "events": {},
-        "time_zone": "",
+        "time_zone": "", "events_kept_days": 0, "archives_events": False,
     }  # fmt: skip
     run("account", "set", "default", "--no-store-pages", "--data", anyhow)
     (listed,) = json.loads(run("account", "list", "--json", "--data", anyhow).stdout)
