@@ -38,6 +38,7 @@ KEYS_A_PARTITION = 1 << 15
 """2 MiB and more: written anew in tens of milliseconds when one of its keys is destroyed."""
 CACHE_S, GROUP_S = 4.0, 1.0
 BATCH = 10_000
+REWRITE_TRIES, REWRITE_WAIT_MS, REWRITE_PAUSE_S = 20, 300, 0.2
 WRAPPED = (
     f"SELECT s.number, s.wrapped FROM carray(?) k JOIN LATERAL (SELECT * FROM {SCHEMA}.slot x WHERE x.number = k.value OFFSET 0) s ON true"
 )
@@ -76,9 +77,14 @@ _LINGERING = (
 
 
 def partition(part: int) -> str:
-    """The statement that makes a partition of `slot`, by its place."""
-    first = part * KEYS_A_PARTITION + 1
-    return f"CREATE TABLE IF NOT EXISTS slot_{part} PARTITION OF slot FOR VALUES FROM ({first}) TO ({first + KEYS_A_PARTITION})"
+    """The statements that make a partition of keys: apart, and then attached, which does not wait for whoever reads the others, as this
+    node's own group may. Where it is there already, nothing."""
+    first, name = part * KEYS_A_PARTITION + 1, f"{SCHEMA}.slot_{part}"
+    bounds = f"FROM ({first}) TO ({first + KEYS_A_PARTITION})"
+    return (
+        f"DO $$ BEGIN IF to_regclass('{name}') IS NULL THEN CREATE TABLE {name} (LIKE {SCHEMA}.slot INCLUDING ALL);"
+        f" ALTER TABLE {SCHEMA}.slot ATTACH PARTITION {name} FOR VALUES {bounds}; END IF; END $$"
+    )
 
 
 class KeyTable:
@@ -303,7 +309,7 @@ class KeyTable:
                     # the note goes first and comes back if the rewriting fails: what is destroyed meanwhile makes a note of its own
                     connection.execute("DELETE FROM rewriting WHERE part = $1", (part,))
                     try:
-                        connection.execute(f"VACUUM (FULL) slot_{part}", prepare=False)
+                        self._write_anew(connection, part)
                     except psycopg.Error:
                         connection.execute("INSERT INTO rewriting VALUES ($1) ON CONFLICT DO NOTHING", (part,))
                         raise
@@ -312,6 +318,20 @@ class KeyTable:
         finally:
             connection.close()
         return done
+
+    @staticmethod
+    def _write_anew(connection: Connection, part: int) -> None:
+        """Write a partition anew. While this waits for those who read it, others wait behind it, and one of the former may wait for one of
+        the latter: two connections of one node. So it waits a moment only, and again."""
+        connection.execute(f"SET lock_timeout = {REWRITE_WAIT_MS}", prepare=False)
+        for is_last in (False,) * (REWRITE_TRIES - 1) + (True,):
+            try:
+                connection.execute(f"VACUUM (FULL) slot_{part}", prepare=False)
+                return
+            except psycopg.errors.LockNotAvailable:
+                if is_last:
+                    raise
+                time.sleep(REWRITE_PAUSE_S)
 
     @staticmethod
     def _checkpoint(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from goodword.core.profile import IdentityKey
 from goodword.engine import Engine
 from goodword.storage.cipher import NO_HASH
 from goodword.storage.keyfile import WrongMasterKey
-from goodword.storage.keytable import KeyTable
+from goodword.storage.keytable import KEYS_A_PARTITION, KeyTable
+from goodword.storage.postgres import WAIT_S
 from goodword.storage.query import person
 from goodword.storage.store import OldKeyStore, Store
 from goodword.storage.verify import verify
@@ -214,3 +216,46 @@ def test_why_keys_linger_is_said(postgres_pool: Pool, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("DROP OWNED BY plain_one")
         owner.execute("DROP ROLE plain_one")
+
+
+def test_a_group_that_reads_keys_and_begins_a_new_partition_does_not_wait_for_itself(in_postgres: Pool, tmp_path: Path) -> None:
+    with Store(tmp_path / "node") as store:
+        engine = Engine(store, clock=lambda: NOW)
+        known = [
+            received({"type": "identify", "userId": "known", "messageId": f"k{turn}", "traits": {"turn": turn}}, NOW) for turn in range(2)
+        ]
+        engine.execute(known[:1])
+        keys = store.keys
+        assert isinstance(keys, KeyTable)
+        keys._forget(list(keys._own))
+        keys._free.clear()
+        store.use_profile_id()
+        with keys._asking() as connection:
+            last = (keys.allocated // KEYS_A_PARTITION + 1) * KEYS_A_PARTITION
+            connection.execute("UPDATE store SET allocated = $1", (last - 1,))
+        said = [received({"type": "identify", "userId": f"new{number}", "messageId": f"n{number}"}, NOW) for number in range(5)]
+        began = time.monotonic()
+        outcomes = engine.execute([known[1], *said])
+        assert {outcome.verdict for outcome in outcomes} == {"stored"}
+        assert time.monotonic() - began < WAIT_S * 0.8, "it waited for a lock of its own"
+        assert keys.allocated > last
+        assert (problems(store), verify(store)) == ([], [])
+
+
+def test_a_partition_that_is_read_is_written_anew_without_holding_readers_up(url: str) -> None:
+    """Whoever reads keys in a transaction may ask for more on another connection before it ends."""
+    keys, other = opened(url), opened(url)
+    number, kept = keys.next_profile_id(), keys.next_profile_id()
+    keys.destroy([number], [(1, NO_HASH, number, NOW, False)])
+    with ThreadPoolExecutor(1) as beside, psycopg.connect(url) as group:
+        group.execute("SELECT count(*) FROM goodword_keys.slot")
+        writing = beside.submit(keys.rewrite)
+        began = time.monotonic()
+        while time.monotonic() - began < 1.0:
+            other._forget([kept])
+            assert other.key(kept) is not None
+        assert not writing.done()
+        group.rollback()
+        assert writing.result(60) == 1
+    keys.close()
+    other.close()
