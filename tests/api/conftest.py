@@ -8,6 +8,7 @@ import sys
 import urllib.parse
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,19 @@ class Api:
         return found
 
 
-@pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    data = tmp_path_factory.mktemp("api") / "data"
+@contextmanager
+def serving(data: Path) -> Iterator[Api]:
+    """A server with a key of each scope, and one of another account."""
     with Server(data) as server:
         keys = {scope: create_key(data, scope) for scope in ("ingest", "destination", "server", "admin")}
         keys["other account"] = create_key(data, "server", account="other")
         yield Api(server, keys["server"], keys)
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with serving(tmp_path_factory.mktemp("api") / "data") as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

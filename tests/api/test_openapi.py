@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,17 @@ from goodword.api.server.errors import STATUS
 from goodword.bootstrap import make_application
 from goodword.engine import Engine
 from goodword.opening import open_store
-from tests.api.conftest import Api
+from tests.api.conftest import Api, serving
 
 EXAMPLES = 6
 UNPUBLISHED = re.compile(r"\{(\w+):\w+\}")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server of these tests alone: what is sent by chance with an admin key may change settings that others count on."""
+    with serving(tmp_path_factory.mktemp("openapi") / "data") as api:
+        yield api
 
 
 @pytest.fixture(scope="module")
