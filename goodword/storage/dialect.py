@@ -62,8 +62,9 @@ def statement(sql: str, tables: Mapping[str, Table]) -> str:
         return f"${found[1] or count}"
 
     sql = _LARGER.sub(r"greatest(\1)", sql)
+    sql = re.sub(r" INDEXED BY \w+", "", sql)
     if "carray(" in sql:
-        sql = _JOIN.sub(_join, re.sub(r" INDEXED BY \w+", "", sql))
+        sql = _JOIN.sub(_join, sql)
     sql = _LITERAL_OR_MARK.sub(mark, sql.replace("x''", "''::bytea"))
     sql = re.sub(r"carray\((\$\d+)\) k\b", r"unnest(\1) AS k(value)", sql)
     sql = re.sub(r"carray\((\$\d+)\)", r"unnest(\1) AS carray(value)", sql)

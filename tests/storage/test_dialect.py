@@ -37,6 +37,7 @@ UNSHARDED = {*cluster.REFERENCE, *cluster.LOCAL}
             "SELECT t.name FROM unnest($1) AS k(value) JOIN LATERAL"
             " (SELECT * FROM thing t WHERE t.account_id = $2 AND t.id = k.value OFFSET 0) t ON true ORDER BY t.id",
         ),
+        ("SELECT id FROM thing INDEXED BY thing_name WHERE account_id = ?", "SELECT id FROM thing WHERE account_id = $1"),
         ("UPDATE thing SET body = x'' WHERE id = ?", "UPDATE thing SET body = ''::bytea WHERE id = $1"),
         ("SELECT sum(max(n, 1)), max(n) FROM thing", "SELECT sum(greatest(n, 1)), max(n) FROM thing"),
         (
