@@ -374,6 +374,24 @@ class Database:
             with suppress(psycopg.Error):
                 connection.execute("ROLLBACK", prepare=False)
 
+    @contextmanager
+    def migrating(self) -> Generator[None]:
+        """A transaction that changes the schema. A large table takes its time, so waiting has no bound meanwhile.
+
+        Not `begin`: psycopg forgets prepared statements after DDL, which pipelines do not bear."""
+        connection = self._writing()
+        connection.wait_s = None
+        try:
+            with translated():
+                connection.execute(f"BEGIN; {_SCANS}", prepare=False)
+            yield
+            self.script(["COMMIT"])
+        except BaseException:
+            self.rollback()
+            raise
+        finally:
+            connection.wait_s = WAIT_S
+
     def stream(self, sql: str) -> Iterator[Row]:
         """The rows of a statement that are too many to hold, in a snapshot."""
         with translated(), psycopg.RawServerCursor(self._writing(), "stream" + str(next(self._streams))) as cursor:

@@ -18,6 +18,8 @@ EMBEDDED_ONLY = 6
 """Up to here migrations moved data on embedded databases alone: on PostgreSQL their tables were made empty."""
 MOVING = "moving"
 """The row of `meta` that a database has while an installation is moved into it (`move_target.py`)."""
+LOCK_MS = 3_000
+"""How long a migration waits for who uses a table, and holds up who comes after it; then it is for the next start."""
 _RECORDS = {"schema": "goodword.storage.migrations", "schema_nodes": "goodword.storage.migrations.nodes"}
 _FLOOR = "_floor"
 
@@ -47,9 +49,9 @@ def is_moving(database: Database) -> bool:
 
 def migrate(database: Database, periods: Periods) -> None:
     """Bring the schema up to this program's; nodes that start together wait for the first. Errors: NewerSchema, NotGoodword."""
-    database.script(["BEGIN"])  # not `begin`: psycopg forgets prepared statements after DDL, which pipelines do not bear
-    try:
+    with database.migrating():
         alone(database)
+        database.script([f"SET LOCAL lock_timeout = {LOCK_MS}"])
         database.describe()
         check(database)
         for record, package in _RECORDS.items():
@@ -65,10 +67,6 @@ def migrate(database: Database, periods: Periods) -> None:
         if "place" in database.tables:
             first_places(database, [DEFAULT_ACCOUNT])
             partition.begin(database)
-        database.script(["COMMIT"])
-    except BaseException:
-        database.rollback()
-        raise
     periods.open()
 
 

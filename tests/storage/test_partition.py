@@ -22,6 +22,7 @@ from goodword.storage import dialect, expiry, period_expiry, schema
 from goodword.storage.failure import Conflict, DatabaseFailure
 from goodword.storage.fold import KEPT_MS
 from goodword.storage.partition import SPAN, Periods
+from goodword.storage.postgres import WAIT_S
 from goodword.storage.query import why
 from goodword.storage.query.message import messages
 from goodword.storage.query.place import places_of
@@ -352,3 +353,26 @@ def test_the_worker_makes_partitions_and_lets_periods_go(store: Store, tmp_path:
     assert "message_p0" not in partitions(store)
     assert verify(store) == []
     town.close()
+
+
+def test_a_migration_may_take_longer_than_a_statement_of_a_group(
+    postgres_pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making partitions reads the whole log once; and nodes that start together wait for the first."""
+    real = schema.migrations
+
+    def slower(package: str = "goodword.storage.migrations") -> list[tuple[int, str]]:
+        found = real(package)
+        slow = (len(found) + 1, f"CREATE TABLE slow AS SELECT 1 AS number FROM pg_sleep({WAIT_S + 1})")
+        return [*found, slow] if package.endswith("nodes") else found
+
+    monkeypatch.setattr("goodword.storage.schema_nodes.migrations", slower)
+    url = postgres_pool.postgres.database(f"slow_{tmp_path.name}")
+    (tmp_path / "keys").mkdir(mode=0o700)
+    Store(tmp_path / "keys", url=postgres_pool.postgres.database(f"keys_{tmp_path.name}")).close()
+    keys = f"keys_{tmp_path.name}"
+    with ThreadPoolExecutor(2) as pool:
+        opened = pool.map(lambda _: Store(tmp_path / "keys", url=url, keys_url=postgres_pool.postgres.url(keys)), range(2))
+        for store in opened:
+            assert store.database.read("SELECT number FROM slow") == [(1,)]
+            store.close()
