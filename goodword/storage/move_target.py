@@ -6,6 +6,7 @@ data can be read from the copy. The schema `goodword_move` remembers which chunk
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,9 @@ CREATE TABLE IF NOT EXISTS goodword_move.chunk (
 """
 _ALONE = 0x676F6F66  # the advisory lock of a move
 _UNWRITTEN = b""
+ALONE_S = 10.0
+"""How long PostgreSQL may take to notice that a move was killed, before the next is refused."""
+_PAUSE_S = 0.2
 
 
 class NotEmpty(Exception):
@@ -74,8 +78,7 @@ class Target:
 
     def _begin(self) -> None:
         with translated():
-            if not self._ask("SELECT pg_try_advisory_lock($1)", (_ALONE,))[0][0]:
-                raise AnotherMove
+            self._be_alone()
             if (encoding := self._ask("SHOW server_encoding")[0][0]) != "UTF8":
                 raise DatabaseFailure(
                     f"The database's encoding is {encoding}; make it with `createdb --encoding UTF8 --template template0`."
@@ -91,6 +94,14 @@ class Target:
             self._connection.execute(_RECORDS, prepare=False)
             # a chunk that a crash of PostgreSQL takes back is written again: its record went with it
             self._connection.execute(f"SET synchronous_commit = off; {LOOK_UP}", prepare=False)
+
+    def _be_alone(self) -> None:
+        """Errors: AnotherMove."""
+        deadline = time.monotonic() + ALONE_S
+        while not self._ask("SELECT pg_try_advisory_lock($1)", (_ALONE,))[0][0]:
+            if time.monotonic() >= deadline:
+                raise AnotherMove
+            time.sleep(_PAUSE_S)
 
     def _is_complete(self) -> bool:
         """Whether this very installation has arrived here before. Errors: NotEmpty, where something else is here."""

@@ -24,7 +24,7 @@ from goodword.cli.connection import account_number, engine_of
 from goodword.core.account import Scope
 from goodword.core.command import Erase
 from goodword.core.profile import IdentityKey
-from goodword.storage import fold, move, move_keys, moved
+from goodword.storage import fold, move, move_keys, move_target, moved
 from goodword.storage.keyfile import KeyStoreDamaged
 from goodword.storage.move_source import NOT_COPIED, Source
 from goodword.storage.move_target import NotTheSame, Target
@@ -456,7 +456,10 @@ def test_what_cannot_be_moved_is_said_in_a_sentence_and_changes_nothing(
     assert not (folder / MOVED_FILE).exists()
 
 
-def test_two_moves_do_not_meet_and_one_does_not_go_on_anothers(folder: Path, url: str, tmp_path: Path) -> None:
+def test_two_moves_do_not_meet_and_one_does_not_go_on_anothers(
+    folder: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(move_target, "ALONE_S", 0.0)
     with Store(folder) as store:
         store_id = store.keys.store_id
     target = Target(url, store_id)
