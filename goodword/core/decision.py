@@ -145,6 +145,8 @@ class Counted(Struct, frozen=True, gc=False):
 class ServerOutcomes(Struct, frozen=True):
     """A server of the account said an outcome, for the first time."""
 
+    since: Millis
+
 
 class Redelivered(Struct, frozen=True):
     """Deliveries that are due again, from `at`."""

@@ -22,7 +22,7 @@ from goodword.core.profile import Profile
 from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step, Touch
 from goodword.core.reward import follows
 from goodword.core.signal import coupon_of
-from goodword.core.times import Millis, write_time
+from goodword.core.times import FOREVER, Millis, write_time
 
 STEPS_MAX = 500
 STEPS_FIRST = 50
@@ -99,8 +99,8 @@ def hear(
     elif signals.kind == "step" and duplicate_of is None:
         journey = _stepped(understood, signals, profile, journey, facts, now, fresh)
         if _is_first_of_server(understood, signals, facts):
-            facts.referrals.has_server_outcomes = True
-            records.append(ServerOutcomes())
+            facts.referrals.servers_since = now
+            records.append(ServerOutcomes(now))
     elif signals.kind == "step" and duplicate_of is not None:
         records += _confirm(understood, duplicate_of, profile, facts, now, fresh)
         journey = journey_of(profile, facts) if records else journey
@@ -148,7 +148,7 @@ def _redeemed(understood: Understood, signals: Signals, facts: Facts, now: Milli
 
 def _is_first_of_server(understood: Understood, signals: Signals, facts: Facts) -> bool:
     """Whether this is the first order that a server of the account says."""
-    return bool(signals.order) and not understood.flags & FROM_BROWSER and not facts.referrals.has_server_outcomes
+    return bool(signals.order) and not understood.flags & FROM_BROWSER and facts.referrals.servers_since == FOREVER
 
 
 def _stepped(

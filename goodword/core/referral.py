@@ -333,7 +333,7 @@ class Case(Struct, frozen=True):
 
     `advocate` is None when the advocate was deleted since. `ancestors` are who referred the advocate, who referred those, and so on.
     `others` are the e-mails of the advocate's earlier friends, as far as they are known. `outcomes` are the names of the campaign's
-    outcomes, casefolded. `has_server_outcomes`: servers of the account say outcomes, so that one only a browser said stands out.
+    outcomes, casefolded. `servers_since`: when servers of the account began to say outcomes; one only a browser said stands out then.
     `settled_at`: when nothing held the event back any more, so that a block made later does not reach it.
     """
 
@@ -348,5 +348,5 @@ class Case(Struct, frozen=True):
     now: Millis
     others: tuple[str, ...] = ()
     outcomes: frozenset[str] = frozenset(("conversion",))
-    has_server_outcomes: bool = False
+    servers_since: Millis = FOREVER
     settled_at: Millis = FOREVER

@@ -14,7 +14,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.quality import Reference
 from goodword.core.referral import Click, Credit, Journey, Relationship, Share, Shareable, Step
 from goodword.core.reward import BUILT_IN, CouponMoved, CouponsAdded, Earning, Given, Reward, Supplier, SupplierSaved, Transition
-from goodword.core.times import Millis
+from goodword.core.times import FOREVER, Millis
 
 
 class ReferralLookup(Struct):
@@ -99,8 +99,8 @@ class ReferralFacts(Struct):
     alike: dict[tuple[ProfileId, str], set[ProfileId]] = field(default_factory=dict)
     """By advocate and likeness (`likeness.token_of`): the friends whose address looks so."""
     browsers_by_ip: dict[str, int] = field(default_factory=dict)
-    has_server_outcomes: bool = False
-    """Whether servers of the account say outcomes, so that one that only a browser said stands out."""
+    servers_since: Millis = FOREVER
+    """When servers of the account began to say outcomes: one that only a browser said stands out from then on."""
     now: Millis = 0
     """When the group is decided: what counts a period counts up to here."""
     clicks_by_ip: dict[str, int] = field(default_factory=dict)

@@ -256,7 +256,7 @@ def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advoc
         docket.now,
         others=others,
         outcomes=frozenset(name.casefold() for name in document.events.outcome),
-        has_server_outcomes=known.has_server_outcomes,
+        servers_since=known.servers_since,
         settled_at=_settled_at(step, kind, touch, document),
     )
 

@@ -45,8 +45,7 @@ def load_programs(store: Store) -> None:
     health: dict[int, dict[str, Health]] = defaultdict(dict)
     for account, *said in database.load("SELECT account_id, id, failing_since, succeeded_at, failed_at FROM endpoint_health"):
         health[account][said[0]] = Health(*said)
-    noted = database.load("SELECT name FROM meta WHERE name LIKE 'server_outcomes %'")
-    store.server_outcomes = {int(name.partition(" ")[2]) for (name,) in noted}
+    store.servers_since = dict(database.load("SELECT account_id, since FROM server_outcome"))
     store.programs = {account: Programs.of(found) for account, found in campaigns.items()}
     store.suppliers, store.endpoints = dict(suppliers), dict(endpoints)
     store.health = dict(health)

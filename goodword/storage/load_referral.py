@@ -19,6 +19,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
 from goodword.core.reward import Passed, Reward
+from goodword.core.times import FOREVER
 from goodword.storage.driver import Row
 from goodword.storage.load_block import reference_for
 from goodword.storage.load_past import Steps, credited, earned, past, spent
@@ -67,7 +68,7 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
     asked = lookup.referrals
     if programs is not None:
         known.programs, known.campaigns = programs, programs.campaigns
-        known.has_server_outcomes = account in store.server_outcomes
+        known.servers_since = store.servers_since.get(account, FOREVER)
     if known.endpoints:
         _load_announced(store, account, commands, facts)
     friends = set(asked.journeys)

@@ -180,7 +180,7 @@ class ReferralSaving:
             case EndpointSaved():
                 self.deliveries.take(account, record, 0)
             case ServerOutcomes():
-                self.rows["server_outcomes"].append((f"server_outcomes {account}",))
+                self.rows["server_outcome"].append((account, record.since))
             case _:
                 raise TypeError(type(record).__name__)
 
@@ -306,7 +306,7 @@ _SUMS = {
     "balance": _sum("balance", "account_id profile_id unit", "amount"),
 }
 _ROWS = {
-    "server_outcomes": "INSERT INTO meta VALUES (?, '1') ON CONFLICT DO NOTHING",
+    "server_outcome": "INSERT INTO server_outcome VALUES (?, ?) ON CONFLICT DO NOTHING",
     "campaign_version": "INSERT INTO campaign_version VALUES (?,?,?,?,?,?,?)",
     "click": "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
     "share": "INSERT INTO share VALUES (?,?,?,?,?,?,?,?,?,?)",

@@ -143,7 +143,8 @@ class Store:
         self.keys_by_id: dict[str, Key] = {}
         self.keys_by_hash: dict[bytes, Key] = {}
         self.programs: dict[int, Programs] = {}
-        self.server_outcomes: set[int] = set()
+        self.servers_since: dict[int, int] = {}
+        """By account, when its servers began to say outcomes."""
         self.suppliers: dict[int, dict[str, Supplier]] = {}
         self.endpoints: dict[int, dict[str, Endpoint]] = {}
         self.health: dict[int, dict[str, Health]] = {}

@@ -319,8 +319,11 @@ def test_cheat_10_what_a_browser_says_waits_and_then_is_looked_at_where_servers_
     assert (waiting.result, waiting.until) == ("WAIT", NOW + 7 * DAY)
     later = replace(said, now=NOW + 7 * DAY)
     assert result("browser_outcomes", later) == "PASS", "a shop that only tracks in the browser"
-    assert result("browser_outcomes", replace(later, has_server_outcomes=True)) == "REVIEW"
-    assert result("browser_outcomes", replace(said, has_server_outcomes=True)) == "WAIT"
+    assert result("browser_outcomes", replace(later, servers_since=NOW + 7 * DAY)) == "REVIEW"
+    assert result("browser_outcomes", replace(later, servers_since=NOW + 7 * DAY + 1)) == "PASS", (
+        "it had waited when a server first said one"
+    )
+    assert result("browser_outcomes", replace(said, servers_since=NOW)) == "WAIT"
     assert result("browser_outcomes", said, action="refuse") == "FAIL"
     assert result("browser_outcomes", said, action="review") == "REVIEW"
     assert result("browser_outcomes", case()) == "PASS"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from goodword.core import command as c
 from goodword.storage.query.reward import RewardFilter, list_of
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
@@ -97,6 +98,23 @@ def test_what_a_browser_claims_waits_until_a_server_says_it_too(town: Town) -> N
     assert {(reward.state, reward.waiting) for reward in town.rewards()} == {("EARNED", "pending")}
     town.buy("order-1", userId="ben")
     assert town.live() == PAID
+
+
+def test_what_waited_before_servers_said_orders_stays_given_when_they_begin_to(town: Town) -> None:
+    ada = town.person("ada", "ada@mail.example")
+    town.visit(town.click(ada), anonymousId="device-1")
+    town.passes(MINUTE)
+    town.person("ben", "ben@post.example", anonymousId="device-1")
+    town.buy("order-1", userId="ben", by=BROWSER_KEY)
+    town.passes(8 * 24 * 60 * MINUTE)
+    town.engine.execute([c.TendReward(1, reward.id) for reward in town.rewards()])
+    assert town.live() == PAID
+    town.person("cyd", "cyd@web.example")
+    town.buy("order-2", userId="cyd")  # the first that a server says
+    town.buy("order-3", userId="ben")  # his story is judged anew
+    assert town.live() == PAID
+    town.reopen()
+    assert list(town.store.servers_since) == [1]
 
 
 def test_the_same_order_by_two_people_is_rewarded_once(town: Town) -> None:

@@ -92,7 +92,7 @@ def browser_outcomes(quality: Quality, case: Case, reference: Reference) -> Pass
     until = case.step.known_at + int(terms.days * DAY_MS)
     if case.now < until:
         return Passed("browser_outcomes", "WAIT", f"only a browser said it: a server may confirm it within {terms.days:g} days", until)
-    if case.has_server_outcomes:
+    if case.servers_since <= until:  # what had waited before any server said outcomes stays as it was
         return objects("review", "browser_outcomes", "only a browser said it, and no server confirmed it as others are")
     return passes("browser_outcomes", "only a browser said it, and it waited")
 
