@@ -18,12 +18,15 @@ def documented(text: str) -> dict[str, set[str]]:
     """The fields of each type by the document's table, optional ones in parentheses."""
     found = re.search(r"^Those of a reward: (.*?)\. ", text, re.MULTILINE | re.DOTALL)
     assert found
-    of_reward = set(re.findall(r"`(\w+)`", found[1]))
+    of_reward = _named(found[1])
     fields: dict[str, set[str]] = {}
     for name, said in re.findall(r"^\| `([\w.]+\.[\w.]+)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE):
-        named = {f"({name})" if is_open else name for is_open, name in re.findall(r"(\(?)`(\w+)`", said)}
-        fields[name] = named | (of_reward if REWARD in said else set())
+        fields[name] = _named(said) | (of_reward if REWARD in said else set())
     return fields
+
+
+def _named(said: str) -> set[str]:
+    return {f"({name})" if is_open else name for is_open, name in re.findall(r"(\(?)`(\w+)`", said)}
 
 
 def test_every_event_type_and_field_is_documented() -> None:

@@ -181,7 +181,11 @@ def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False, 
         connection.adapters.register_loader("numeric", _Whole)
         if wait_s is not None:
             bound = f"SET statement_timeout = {int(wait_s * 900)}; SET idle_in_transaction_session_timeout = {int(wait_s * 1000)}"
-            connection.execute(bound, prepare=False)  # a node that hangs holds nobody else up
+            try:
+                connection.execute(bound, prepare=False)  # a node that hangs holds nobody else up
+            except BaseException:
+                connection.close()
+                raise
     return connection
 
 
@@ -205,8 +209,12 @@ class Database:
         self._streams = count()
         self._failed: tuple[float, ConnectionLost] | None = None
         self.waits, self.reading = Waits(), Waits()
-        self._writing()
-        self.describe()
+        try:
+            self._writing()
+            self.describe()
+        except BaseException:
+            self.close()
+            raise
 
     def watched(self) -> Pulse:
         """The pulse of the database, which its waits heed."""
