@@ -6,6 +6,7 @@ unseen.
 """
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,6 +15,9 @@ import pytest
 from tests.browser import chromium, node, node_modules
 from tests.postgres import NoPostgres
 from tests.stores import Pool, open_in_postgres
+
+# a shell that starts this in the background has it ignore Ctrl-C, and the programs that tests interrupt would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["chromium", "node", "node_modules"]
 
