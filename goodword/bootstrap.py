@@ -120,6 +120,8 @@ async def _serve(store: Store, host: str, port: int, announce: Callable[[str], N
             await asyncio.sleep(0.005)
         if server.started:
             announce(f"http://{host}:{listening.getsockname()[1]}/")
+            if store.read_ahead is not None:
+                store.read_ahead()
         await serving
     finally:
         house.cancel()

@@ -58,6 +58,8 @@ class Store:
     database: Database
     keys: Keys
     nodes: Nodes | None = None
+    read_ahead: Callable[[], None] | None = None
+    """Of a file: to be called when the start is over, which would wait behind it."""
 
     def __init__(
         self,
@@ -79,16 +81,13 @@ class Store:
             if url is None:
                 if not readonly and not leaves:
                     moved.check(directory)
-                read_ahead = self._open_files(opened, master, keys_in or directory)
-                self._prepare()
-                read_ahead()
+                self._open_files(opened, master, keys_in or directory)
             else:
                 self._connect(opened, url, keys_url or url, master, keys_in or directory)
-                self._prepare()
+            self._prepare()
             opened.pop_all()
 
-    def _open_files(self, opened: ExitStack, master: bytes | None, keys_folder: Path) -> Callable[[], None]:
-        """The key store and the database in a folder. Returns what to call when the start has read all it needs."""
+    def _open_files(self, opened: ExitStack, master: bytes | None, keys_folder: Path) -> None:
         from goodword.storage.sqlite import Database
 
         directory, readonly = self.directory, self.readonly
@@ -112,7 +111,7 @@ class Store:
         opened.callback(database.close)
         if not readonly:
             schema.migrate(database)
-        return database.read_ahead
+        self.read_ahead = database.read_ahead
 
     def _connect(self, opened: ExitStack, url: str, keys_url: str, master: bytes | None, folder: Path) -> None:
         from goodword.storage import schema_nodes

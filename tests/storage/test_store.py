@@ -174,6 +174,9 @@ def test_a_start_reads_what_it_needs_before_the_rest_of_the_file_is_asked_for(tm
 
     monkeypatch.setattr(fold, "replay", replay)
     monkeypatch.setattr(Database, "_read_ahead", read_ahead)
-    with Store(tmp_path):
+    with Store(tmp_path) as store:
+        assert asked == ["replay"]
+        assert store.read_ahead is not None
+        store.read_ahead()
         assert is_asked.wait(60)
     assert asked == ["replay", "ahead"]
