@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import zoneinfo
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -133,14 +133,13 @@ def _read(body: bytes, kind: type[T]) -> T:
 async def list_messages(call: Call) -> Messages:
     """`GET /admin/messages`."""
     store, account = call.intake.store, call.key.account
-    verdict = call.asked.query_params.get("verdict") or None
-    if verdict is not None and verdict not in get_args(log.LogVerdict):
-        raise Refusal(400, "invalid_parameter", f"verdict is one of {', '.join(get_args(log.LogVerdict))}.")
+    said = call.asked.query_params.get("verdict") or None
+    verdict = next((each for each in log.VERDICTS if each == said), None)
+    if verdict != said:
+        raise Refusal(400, "invalid_parameter", f"verdict is one of {', '.join(log.VERDICTS)}.")
     limit = call.number("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
     after, before = call.number("after", -1, 0, 1 << 62), call.number("before", 1 << 62, 0, 1 << 62)
-    found = log.messages(
-        store, account, limit, after=None if after < 0 else after, before=before, verdict=verdict  # type: ignore[arg-type] # it is one
-    )  # fmt: skip
+    found = log.messages(store, account, limit, after=None if after < 0 else after, before=before, verdict=verdict)
     newest = found[0].arrival if found else max(after, 0)
     return Messages([_shown(call, line) for line in found], newest)
 
@@ -301,7 +300,7 @@ ENDPOINTS = [
             Parameter("limit", "How many.", _LIMIT),
             Parameter("after", "The oldest after this arrival, to follow the log.", _ARRIVAL),
             Parameter("before", "The newest before this arrival, to page back.", _ARRIVAL),
-            Parameter("verdict", "Only these.", {"type": "string", "enum": list(get_args(log.LogVerdict))}),
+            Parameter("verdict", "Only these.", {"type": "string", "enum": list(log.VERDICTS)}),
         ),
     ),
     _endpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,7 @@ def _months(store: Store, engine: Executor, account: int, days: int, to: Path, r
             if isinstance(said, int):
                 report(said, 0, f"{part.month}: {said} events")
                 continue
-            outcome = patiently(lambda archived=said: engine.execute([RecordArchive(account, archived)]))[0]  # type: ignore[misc]
+            outcome = patiently(partial(engine.execute, [RecordArchive(account, said)]))[0]
             if outcome.verdict != "done":
                 fail(outcome.reason)
             yield said

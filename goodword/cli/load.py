@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
@@ -203,7 +204,7 @@ class _Loading:
         counts = self.state.counts
         for start in range(0, len(self._group), GROUP):
             commands = self._group[start : start + GROUP]
-            for outcome in patiently(lambda commands=commands: self._execute(commands)):  # type: ignore[misc]
+            for outcome in patiently(functools.partial(self._execute, commands)):
                 verdict = "deleted" if outcome.verdict == "done" else outcome.verdict
                 counts[verdict] = counts.get(verdict, 0) + 1
         self._group, self._bytes = [], 0

@@ -10,25 +10,24 @@ from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
 from goodword.core import command as c
 from goodword.storage.query import review as reviews
-from goodword.storage.query.referral import ReviewState
+from goodword.storage.query.referral import REVIEW_STATES, ReviewState
 
 ENTRIES = (Entry("Review", "/review", "marketer", "Run", "v", "review"),)
 SHOWN = 30
 DECIDED_AT_ONCE = 50
 Decision = Literal["approved", "declined"]
-STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 
 
 async def index(page: Page) -> Response:
     """`GET /review`: a page of the queue, or of what was decided."""
-    state: ReviewState = next((each for each in STATES if each == page.query("state")), "open")
+    state: ReviewState = next((each for each in REVIEW_STATES if each == page.query("state")), "open")
     offset = page.number("offset", 0, 0, 100_000)
     found = reviews.queue(page.store, page.account, state, page.query("campaign") or None, SHOWN + 1, offset)
     return page.render(
         "review/index.html",
         lines=[(line, reviews.as_json(line, page.now)) for line in found[:SHOWN]],
         state=state,
-        states=STATES,
+        states=REVIEW_STATES,
         older=page.here(offset=offset + SHOWN) if len(found) > SHOWN else "",
         newer=page.here(offset=max(0, offset - SHOWN) or "") if offset else "",
     )

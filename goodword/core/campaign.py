@@ -176,8 +176,13 @@ class Campaign(Struct, frozen=True):
 def planned(document: Document, version: int) -> tuple[Mark, ...]:
     """The states that a document's schedule holds, in order. An end without a stop stops by itself after ENDED_DAYS."""
     schedule = document.schedule
-    said = ((schedule.start, "LIVE"), (schedule.pause, "PAUSED"), (schedule.end, "ENDED"), (schedule.stop, "STOPPED"))
-    marks = [Mark(at, state, version, True) for text, state in said if (at := read_time(text)) is not None]  # type: ignore[arg-type]
+    said: tuple[tuple[str | None, State], ...] = (
+        (schedule.start, "LIVE"),
+        (schedule.pause, "PAUSED"),
+        (schedule.end, "ENDED"),
+        (schedule.stop, "STOPPED"),
+    )
+    marks = [Mark(at, state, version, True) for text, state in said if (at := read_time(text)) is not None]
     if marks and marks[-1].state == "ENDED":
         marks.append(_stopping(marks[-1]))
     return tuple(marks)

@@ -444,4 +444,4 @@ Asked = Command | Audited
 
 def command_of(asked: Asked) -> Command:
     """The command alone."""
-    return asked.change if type(asked) is Audited else asked  # type: ignore[return-value] # the other half of the union
+    return asked.change if isinstance(asked, Audited) else asked

@@ -11,7 +11,7 @@ What always holds, whatever the order of moves:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -224,7 +224,7 @@ class Moving:
 
     def _step(
         self,
-        before: RewardState | str,
+        before: RewardState | Literal[""],
         after: RewardState,
         message: str,
         by: str,
@@ -240,7 +240,7 @@ class Moving:
             detail, said = {**detail, "message": message}, ""
         if self.profile is None:
             detail = {}
-        self._lay(Transition(reward.id, reward.profile_id, seq, self.now, before, after, is_success, said, by, cause, detail))  # type: ignore[arg-type]
+        self._lay(Transition(reward.id, reward.profile_id, seq, self.now, before, after, is_success, said, by, cause, detail))
         if not self.facts.referrals.endpoints:
             return
         if not is_success:

@@ -129,7 +129,7 @@ class _Context(Struct, gc=False):
 class _UsualWire(_Wire, gc=False):
     """What nearly every message looks like; read in one pass. Odd contexts are read by way of `_Wire`."""
 
-    context: _Context | None = None  # type: ignore[assignment]
+    context: _Context | None = None  # type: ignore[assignment]  # read here and not left raw: what differs from `_Wire` is this
 
 
 _wire = msgspec.json.Decoder(_Wire)

@@ -32,7 +32,7 @@ TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
 GONE: frozenset[RewardState] = frozenset(("CANCELED", "REVOKED", "EXPIRED"))
 HELD: frozenset[RewardState] = frozenset(("FULFILLED", "SENT", "REDEEMED"))
 """States in which the recipient has what was promised."""
-STATES: frozenset[str] = frozenset(TRANSITIONS)
+STATES: frozenset[RewardState] = frozenset(TRANSITIONS)
 UNITS = frozenset(("POINTS", "PERCENT_OFF", "MONTH"))
 """What a reward may be worth besides money."""
 DAY_MS = 24 * 3600 * 1000
@@ -43,9 +43,12 @@ SupplierType = Literal["POINTS", "ACCOUNT_CREDIT", "COUPON_POOL", "STATIC_COUPON
 
 
 LEDGER: frozenset[SupplierType] = frozenset(("POINTS", "ACCOUNT_CREDIT"))
-TYPE_ON_THE_WIRE: dict[SupplierType, str] = {
-    **dict.fromkeys(("POINTS", "ACCOUNT_CREDIT", "CUSTOM_REWARD"), "CUSTOM_REWARD"),
-    **dict.fromkeys(("COUPON_POOL", "STATIC_COUPON"), "MANUAL_COUPON"),
+TYPE_ON_THE_WIRE: dict[SupplierType, Literal["MANUAL_COUPON", "CUSTOM_REWARD"]] = {
+    "POINTS": "CUSTOM_REWARD",
+    "ACCOUNT_CREDIT": "CUSTOM_REWARD",
+    "CUSTOM_REWARD": "CUSTOM_REWARD",
+    "COUPON_POOL": "MANUAL_COUPON",
+    "STATIC_COUPON": "MANUAL_COUPON",
 }
 """The two published types that Goodword's suppliers are shown as to programs written for them."""
 

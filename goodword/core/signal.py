@@ -6,7 +6,7 @@ Nearly every message says nothing; that is found out without decoding it.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -49,7 +49,7 @@ class Device(Struct, frozen=True):
 
 def read_signals(message: Message, understood: Understood, programs: Programs, settings: Settings) -> tuple[Signals, Device] | None:
     """What a message says about referrals, and the device it names; None when it says nothing."""
-    kind = ""
+    kind: Literal["", "step", "cancel"] = ""
     if message.type == "track" and understood.flags & IS_EVENT:
         folded = understood.name.casefold()
         if folded in programs.listened:
@@ -71,7 +71,7 @@ def read_signals(message: Message, understood: Understood, programs: Programs, s
     if kind and amount is None:
         amount, currency = _amount(said, settings)
     order = _order(understood, said) if kind else ""
-    signals = Signals(clicks, hints, kind, order, amount=amount, currency=currency)  # type: ignore[arg-type]
+    signals = Signals(clicks, hints, kind, order, amount=amount, currency=currency)
     return signals, Device(_text(context.get("ip")), _text(context.get("userAgent")), _text(page.get("referrer")), _text(page.get("url")))
 
 

@@ -159,7 +159,7 @@ def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False, 
     """A connection to a database that can be written, unless `readonly`. Errors: DatabaseFailure, ConnectionLost."""
     waits = waits or Waits()
     waits.check()
-    limits: dict[str, str | int] = {
+    limits: dict[str, Any] = {
         "connect_timeout": CONNECT_S,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -172,7 +172,7 @@ def connect(url: str, *, wait_s: float | None = WAIT_S, readonly: bool = False, 
     if waits.pulse is not None and waits.pulse.place is not None:  # of several hosts the one that answers
         limits["host"], limits["port"] = waits.pulse.place
     with translated(), waits.wait():
-        connection = Connection.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor, **limits)  # type: ignore[arg-type]
+        connection = Connection.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor, **limits)
         connection.wait_s, connection.waits = wait_s, waits
         connection.prepare_threshold = 0
         connection.prepared_max = 500

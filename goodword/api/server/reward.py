@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, convert
 
 from goodword.api.openapi import Parameter
 from goodword.api.server.call import LIMIT_MAX, PAGE, Call, Endpoint, endpoint, listed
@@ -79,13 +79,13 @@ async def list_all(call: Call) -> list[RewardAnswer]:
     offset, limit = page_of(call)
     states = states_of(call, "state")
     since, until = read_interval(call.query.get("time_interval", ""), call.intake.engine.clock())
-    names = [tuple(value.partition(":")[::2]) for value in call.values("action_id")]
+    names = [(program, name) for program, _, name in (value.partition(":") for value in call.values("action_id"))]
     events = call.values("root_event_id")
     wanted = RewardFilter(
         states=states,
         suppliers=wanted_suppliers(call),
         people=wanted_people(call),
-        names=frozenset(names) if names else None,  # type: ignore[arg-type]
+        names=frozenset(names) if names else None,
         causes=rewards.arrivals_of(call.store, call.account, events) if events else None,
         partner_ids=frozenset(call.query.getlist("partner_reward_id")) or None,
         since=since,
@@ -129,8 +129,8 @@ async def state_summary(call: Call) -> list[SummaryAnswer]:
     answers = []
     for since, until in _periods(period, int(text), end):
         counts = rewards.moved_between(call.store, call.account, since, until, suppliers)
-        numbers = {state.lower(): counts.get(state, 0) for state in sorted(STATES)}  # type: ignore[call-overload]
-        answers.append(SummaryAnswer(write_time(since), write_time(until), **numbers))
+        numbers = {state.lower(): counts.get(state, 0) for state in STATES}
+        answers.append(convert({"date_from": write_time(since), "date_to": write_time(until), **numbers}, SummaryAnswer))
     return answers
 
 

@@ -76,7 +76,7 @@ class DisplayType(Struct):
     display_name: str
 
 
-DISPLAYED = {
+DISPLAYED: dict[SupplierType, str] = {
     "POINTS": "Points",
     "ACCOUNT_CREDIT": "Account credit",
     "COUPON_POOL": "Coupon pool",
@@ -184,7 +184,7 @@ async def archive(call: Call) -> SupplierAnswer:
 
 async def display_types(_call: Call) -> list[DisplayType]:
     """`GET /v6/reward-suppliers/display-types`."""
-    return [DisplayType(kind, TYPE_ON_THE_WIRE[kind], name) for kind, name in DISPLAYED.items()]  # type: ignore[arg-type, index]
+    return [DisplayType(kind, TYPE_ON_THE_WIRE[kind], name) for kind, name in DISPLAYED.items()]
 
 
 _SUPPLIERS = "/v6/reward-suppliers"

@@ -89,8 +89,9 @@ def deliveries(
     limit: int = 50,
 ) -> list[Delivery]:
     """Deliveries, newest first. `before`: those that came before this one."""
-    where, values = ["account_id = ?"], [account]
-    asked = {
+    where = ["account_id = ?"]
+    values: list[int | str] = [account]
+    asked: dict[str, int | str | None] = {
         "endpoint_id = ?": endpoint,
         "state = ?": state,
         "event_type = ?": event_type,
@@ -101,7 +102,7 @@ def deliveries(
     for condition, value in asked.items():
         if value is not None:
             where.append(condition)
-            values.append(value)  # type: ignore[arg-type] # texts and numbers
+            values.append(value)
     sql = f"SELECT {_COLUMNS} FROM delivery WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
     return [Delivery(*row) for row in store.database.read(sql, (*values, limit))]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, takewhile
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,7 @@ BATCH = 500
 DAY_MS = 24 * 3_600_000
 NAMED_DAYS = 30
 LogVerdict = Literal["stored", "duplicate", "dropped", "rejected"]
+VERDICTS: tuple[LogVerdict, ...] = get_args(LogVerdict)
 COLUMNS = "arrival, hash, profile_id, type, name, at, received_at, flags, duplicate_of, amount, currency, body"
 
 

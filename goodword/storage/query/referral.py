@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct, field
@@ -31,6 +31,7 @@ COUNT_MAX = 5_000
 """Clicks and friends are counted up to here, so that a busy advocate is read as fast as any."""
 MyRole = Literal["ADVOCATE", "FRIEND"]
 ReviewState = Literal["open", "approved", "declined"]
+REVIEW_STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 
 _journey = msgspec.json.Decoder(Journey).decode
 _shareable = msgspec.json.Decoder(Shareable).decode

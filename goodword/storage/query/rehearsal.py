@@ -53,5 +53,6 @@ def _steps(store: Store, account: int, listened: frozenset[str], since: Millis) 
     for arrival, hash16, number, name, at, received_at, flags, amount, currency in rows:
         if name.casefold() in listened:
             step = Step(arrival, hash16.hex(), name, at, received_at, bool(flags & FROM_BROWSER), amount, currency)
-            found.setdefault(ProfileId(merged.get(number, number)), []).append(step)  # type: ignore[arg-type] # never NULL
+            person: int = number
+            found.setdefault(ProfileId(merged.get(person, person)), []).append(step)
     return found

@@ -75,8 +75,8 @@ def _in(column: str, store: Store, values: Iterable[str] | Iterable[int]) -> tup
     listed = sorted(value for value in values if not (isinstance(value, str) and "\0" in value))
     if not listed:
         return " AND 1 = 0", []
-    numbers = all(isinstance(value, int) for value in listed)
-    array = store.database.ints(listed) if numbers else store.database.texts(listed)  # type: ignore[arg-type]
+    numbers = [value for value in listed if isinstance(value, int)]
+    array = store.database.ints(numbers) if numbers else store.database.texts([str(value) for value in listed])
     return f" AND {column} IN (SELECT value FROM carray(?))", [array]
 
 
