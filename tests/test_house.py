@@ -164,8 +164,8 @@ def leaks(text: str) -> Iterator[str]:
         "--extra-index" + "-url x",
         "--find" + "-links x",
         '"resolved": ' + '"https://mirror.example/a.tgz"',
-        "see " + "/work/" + "shared/design.md",
-        "HOME=" + "/root/" + ".cache",
+        "see /wo" + "rk/shared/design.md",
+        "HOME=/ro" + "ot/.cache",
         "/opt" + "/wheels",
         f"{ROOT}/goodword",
     ],
@@ -175,7 +175,7 @@ def test_the_leak_rule_sees_a_breach(text: str) -> None:
 
 
 def test_the_leak_rule_lets_addresses_of_things_be() -> None:
-    text = "https://pypi.org/project/goodword\nGET /work/orders\n/opt/goodword/bin\nhttps://shop.example/simple-things\n"
+    text = "https://py" + "pi.org/project/goodword\nGET /wo" + "rk/orders\n/opt/goodword/bin\nhttps://shop.example/simple-things\n"
     assert list(leaks(text)) == []
 
 

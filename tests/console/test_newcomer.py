@@ -59,6 +59,14 @@ class Newcomer:
         done = subprocess.run(["bash", "-c", f"{settings}\n{line}"], check=True, capture_output=True, text=True, timeout=60)
         assert "error" not in done.stdout
 
+    def arrive(self, fresh: Fresh) -> None:
+        """By the link of the terminal, with a password from then on."""
+        self.open(fresh.link)
+        self.fill("Your name", "Ann")
+        self.fill("E-mail", "ann@example.com")
+        self.fill("Password", PASSWORD)
+        self.press("Start")
+
     @property
     def seconds(self) -> int:
         return self.clicks * CLICK_S + self.fields * FIELD_S + self.pastes * PASTE_S + self.pages * READ_S
@@ -73,11 +81,7 @@ def test_a_newcomer_sees_a_friend_rewarded_and_why_another_was_not_within_ten_mi
 ) -> None:
     person = Newcomer(chromium_context)
     page = person.page
-    person.open(fresh.link)
-    person.fill("Your name", "Ann")
-    person.fill("E-mail", "ann@example.com")
-    person.fill("Password", PASSWORD)
-    person.press("Start")
+    person.arrive(fresh)
     expect(page.get_by_role("heading", level=1)).to_have_text("Start")
     person.press("Make new keys" if page.get_by_role("button", name="Make new keys").count() else "Make keys")
     expect(main_text(page)).to_contain_text("Copy these keys now.")
@@ -132,11 +136,7 @@ def test_a_newcomer_sees_a_friend_rewarded_and_why_another_was_not_within_ten_mi
 def test_lines_to_try_a_campaign_are_quoted_for_the_shell(chromium_context: BrowserContext, fresh: Fresh, tmp_path: Path) -> None:
     person = Newcomer(chromium_context)
     page = person.page
-    person.open(fresh.link)
-    person.fill("Your name", "Ann")
-    person.fill("E-mail", "ann@example.com")
-    person.fill("Password", PASSWORD)
-    person.press("Start")
+    person.arrive(fresh)
     page.goto("/console/campaigns/new/refer-a-friend")
     mark = tmp_path / "owned"
     document = page.get_by_label("The document")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,23 +12,8 @@ from goodword.core.campaign import Mark
 from goodword.core.decision import Outcome
 from goodword.core.profile import IdentityKey, ProfileId
 from goodword.storage.query import review
-from tests.referral.test_why import REVIEWED, of_order, of_person, refer, said
+from tests.referral.test_why import of_order, of_person, refer, said
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, START, Town
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
-
-
-@pytest.fixture
-def reviewed(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path, REVIEWED)
-    yield town
-    town.close()
-
 
 # -- people's decisions ----------------------------------------------------------------------------------------------------------------
 

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from goodword.core.profile import ProfileId
 from goodword.storage.query import person as people
 from goodword.storage.query import referral
 from tests.referral.town import MINUTE, Town
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
 
 
 def listed(town: Town, number: ProfileId) -> list[tuple[str, str, bool]]:

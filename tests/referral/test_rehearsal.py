@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from goodword.core import command as c
 from goodword.core.campaign import Document
@@ -26,13 +24,6 @@ NOBODY_REFERRED: dict[str, Any] = {
         {"name": "review", "to": "participant", "on": "reviewed", "value": {"amount": "2"}, "rules": {"once": "event"}},
     ],
 }
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
 
 
 def friends(town: Town, *names: str) -> None:

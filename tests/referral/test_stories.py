@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from goodword.core import command as c
@@ -14,13 +11,6 @@ from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 pytestmark = pytest.mark.usefixtures("on_both")
 
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
 
 
 def test_a_friend_who_came_by_link_and_buys_earns_both_sides_a_reward(town: Town) -> None:

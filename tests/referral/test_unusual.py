@@ -3,8 +3,6 @@ more of something than one command takes, and things that only those see who are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +18,6 @@ from goodword.storage.query import person as people
 from goodword.storage.query.referral import journey_of
 from tests.referral.test_terms import PAID, come, town_of
 from tests.referral.town import BROWSER_KEY, MINUTE, REFER_A_FRIEND, Town
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    found = Town(tmp_path)
-    yield found
-    found.close()
 
 
 def brought(town: Town, friend: str = "ben") -> ProfileId:

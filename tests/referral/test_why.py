@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,6 @@ from goodword.storage.query import person as people
 from goodword.storage.query import referral, review, why
 from goodword.storage.query.why import Story
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
-
-REVIEWED = {**REFER_A_FRIEND, "quality": {"browser_outcomes": {"action": "review"}}}
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
-
-
-@pytest.fixture
-def reviewed(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path, REVIEWED)
-    yield town
-    town.close()
 
 
 def of_order(town: Town, order: str) -> Story:

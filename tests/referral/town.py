@@ -34,6 +34,8 @@ REFER_A_FRIEND: dict[str, Any] = {
         {"name": "friend-reward", "to": "friend", "value": {"amount": "10", "unit": "POINTS"}},
     ],
 }
+REVIEWED = {**REFER_A_FRIEND, "quality": {"browser_outcomes": {"action": "review"}}}
+"""The same, but a person looks at what only a browser said."""
 SERVER_KEY = Key("k", 1, "k", b"k", "k", (Scope.SERVER,), 0)
 BROWSER_KEY = Key("b", 1, "b", b"b", "b", (Scope.INGEST,), 0)
 

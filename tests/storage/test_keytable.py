@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,13 +27,6 @@ from tests.stores import Pool
 
 MASTER = bytes(range(32))
 NOW = 1_790_000_000_000
-
-
-@pytest.fixture
-def url(postgres_pool: Pool) -> Iterator[str]:
-    taken = postgres_pool.take()
-    yield taken
-    postgres_pool.give_back(taken)
 
 
 def opened(url: str, master: bytes | None = MASTER, folder: Path = Path("/nowhere")) -> KeyTable:

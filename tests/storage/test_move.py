@@ -5,135 +5,33 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
 
-from goodword.cli.app import make
-from goodword.cli.connection import account_number, engine_of
 from goodword.core.account import Scope
-from goodword.core.command import Erase
 from goodword.core.profile import IdentityKey
-from goodword.storage import fold, move, move_keys, move_target, moved
-from goodword.storage.keyfile import KeyStoreDamaged
-from goodword.storage.move_source import NOT_COPIED, Source
-from goodword.storage.move_target import NotTheSame, Target
-from goodword.storage.moved import MOVED_FILE, Moved, Moving
+from goodword.storage import fold, move, move_keys, moved
+from goodword.storage.move_source import Source
+from goodword.storage.move_target import Target
+from goodword.storage.moved import Moved, Moving
 from goodword.storage.query import person
 from goodword.storage.store import DATABASE_FILE, Store
 from goodword.storage.verify import verify
-from tests.running import ROOT, Server, basic, make_key, problems, refusal_to_start, run, stored_hashes
-from tests.stores import URLS, Pool
+from tests.running import ROOT, Server, basic, make_key, problems, refusal_to_start, stored_hashes
+from tests.storage.moving import HURRIED, command, differences, finish, messages, migrate, opened
+from tests.stores import URLS
 
 SEED = 20_261_130
 KILLS = 3
 SENDERS = 3
-HURRIED = "from goodword.storage import fold\nfold.WAITING_MAX, fold.PARTITION_ROWS_MAX = 800, 2_000"
-SMALL_CHUNKS = "from goodword.storage import move\nmove.CHUNK_ROWS = 50"
-
-
-@pytest.fixture
-def url(postgres_pool: Pool) -> Iterator[str]:
-    taken = postgres_pool.take()
-    yield taken
-    postgres_pool.give_back(taken)
-
-
-def messages(first: int, count: int) -> list[dict[str, Any]]:
-    """Registrations, conversions and identifies of few people, so that profiles meet and grow, and orders repeat."""
-    made: list[dict[str, Any]] = []
-    for n in range(first, first + count):
-        said = {"userId": f"u{n % 97}", "anonymousId": f"a{n % 211}", "messageId": f"m{n}"}
-        if n % 3 == 0:
-            made.append({"type": "identify", "traits": {"email": f"u{n % 97}@example.com", "visits": n}, **said})
-        elif n % 3 == 1:
-            properties = {"partner_conversion_id": f"order-{n // 2}", "cart_value": n}
-            made.append({"type": "track", "event": "conversion", "properties": properties, **said})
-        else:
-            made.append({"type": "track", "event": "view\0ed", "properties": {"n": n}, **said})
-    return made
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation with something in most tables, whose indexes are folded in part."""
-    data = tmp_path_factory.mktemp("made") / "data"
-    key = make_key(data, Scope.ADMIN)
-    make_key(data, Scope.SERVER, account="other")
-    campaign = run("campaign", "template", "refer-a-friend", "--set", "share.destination=https://shop.example.com/").stdout.encode()
-    with Server(data, before=HURRIED) as server:
-        asked = {"Authorization": f"Bearer {key}"}
-        assert server.request("POST", "/v2/campaigns?publish=true", campaign, asked).status == 200
-        for first in range(0, 1_800, 300):
-            assert server.post("/v1/batch", {"batch": messages(first, 300)}, key).status == 200
-        for friend in ("f1", "f2"):
-            properties = {"partner_conversion_id": friend, "cart_value": "49.90", "advocate_partner_user_id": "u1"}
-            said = {"type": "track", "event": "conversion", "userId": friend, "messageId": friend, "properties": properties}
-            assert server.post("/segment", said, key).status == 200
-        assert run("erase", "--user-id", "u5", "--data", str(data)).returncode == 0
-    return data
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    """It, to do with as a test likes."""
-    return shutil.copytree(made, tmp_path / "data")
-
-
-def command(data: Path, url: str, before: str = SMALL_CHUNKS) -> list[str]:
-    return [sys.executable, "-c", f"{before}\nfrom goodword.cli import main\nmain()", "migrate-store", str(data), url]
-
-
-def migrate(data: Path, url: str, before: str = SMALL_CHUNKS) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(data, url, before), capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
-
-
-def held(value: Any) -> Any:
-    """A value as PostgreSQL holds it."""
-    return value.replace("\0", "\u2400") if isinstance(value, str) else value
-
-
-def asked(data: Path, *arguments: str) -> Result:
-    """The command, in this process."""
-    return CliRunner().invoke(make(["migrate-store"]), ["migrate-store", str(data), *arguments])
-
-
-def differences(data: Path, url: str) -> list[str]:
-    """Tables whose rows are not the same in both, the key store among them."""
-    here = apsw.Connection(str(data / DATABASE_FILE), flags=apsw.SQLITE_OPEN_READONLY)
-    found = []
-    with psycopg.connect(url) as there:
-        for table in [str(name) for (name,) in here.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]:
-            if table in NOT_COPIED or table.startswith(("message_", "sqlite_")):
-                continue
-            columns = ", ".join(name for (name,) in here.execute(f"SELECT name FROM pragma_table_info('{table}')"))
-            one = sorted(repr(tuple(map(held, row))) for row in here.execute(f"SELECT {columns} FROM {table}"))
-            other = sorted(repr(row) for row in there.execute(f"SELECT {columns} FROM {table}"))
-            if one != other:
-                found.append(f"{table}: {len(one)} rows and {len(other)}")
-        events = set(here.execute("SELECT account_id, profile_id, arrival FROM event"))
-        if events != set(there.execute("SELECT account_id, profile_id, arrival FROM person_event").fetchall()):
-            found.append("person_event")
-    return found
-
-
-def opened(tmp_path: Path, data: Path, url: str) -> Store:
-    """A node on the copy."""
-    node = tmp_path / "node"
-    node.mkdir(exist_ok=True)
-    (node / "keys.master").write_bytes((data / "keys.master").read_bytes())
-    (node / "keys.master").chmod(0o600)
-    return Store(node, url=url)
 
 
 def test_a_stopped_installation_moves_at_once_whole_and_for_good(folder: Path, url: str, tmp_path: Path) -> None:
@@ -310,17 +208,6 @@ def test_a_move_that_ends_at_any_step_is_finished_by_the_next(
         assert verify(store) == []
 
 
-def finish(folder: Path, url: str) -> None:
-    """What the command does with a server that is stopped."""
-    with Store(folder, leaves=True) as store:
-        source, target = Source(folder / DATABASE_FILE), Target(url, store.keys.store_id)
-        try:
-            move.Move(source, target, lambda *_: None).finish(store, folder, folder, url, "elsewhere")
-        finally:
-            target.close()
-            source.close()
-
-
 def test_rows_that_were_added_altered_and_deleted_since_are_found(folder: Path, url: str) -> None:
     """Beside the server's own changes: of values that must be unique, one goes from a row to another in a later chunk."""
     with Store(folder) as store:
@@ -381,102 +268,3 @@ def test_a_message_id_that_came_again_after_its_retention_is_found_at_its_newest
     finish(folder, url)
     with opened(tmp_path, folder, url) as store:
         assert store.find_messages(1, [hash16]) == {hash16: newer}
-
-
-def test_what_does_not_come_back_as_it_went_is_not_kept(folder: Path, url: str) -> None:
-    with Store(folder) as store:
-        store_id = store.keys.store_id
-    source, target = Source(folder / DATABASE_FILE), Target(url, store_id)
-    with psycopg.connect(url, autocommit=True) as other:
-        other.execute("CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.name = ''x''; RETURN NEW; END'")
-        other.execute("CREATE TRIGGER spoil BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION spoil()")
-        try:
-            with pytest.raises(NotTheSame, match="event"):
-                move.Move(source, target, lambda *_: None).copy()
-            assert other.execute("SELECT count(*) FROM event").fetchall() == [(0,)]
-        finally:
-            other.execute("DROP TRIGGER spoil ON event")
-            other.execute("DROP FUNCTION spoil")
-    source.close()
-    target.close()
-
-
-def test_a_damaged_key_store_is_not_copied(folder: Path, url: str) -> None:
-    with (folder / "keys.bin").open("r+b") as file:
-        file.truncate(4096 + 64)
-    with pytest.raises(KeyStoreDamaged):
-        finish(folder, url)
-
-
-def test_the_key_store_may_go_to_a_database_of_its_own(folder: Path, url: str, tmp_path: Path, postgres_pool: Pool) -> None:
-    keys = postgres_pool.postgres.database(f"keys-{tmp_path.name}")
-    done = asked(folder, url, "--keys-url", keys)
-    assert done.exit_code == 0, done.stderr
-    with psycopg.connect(url) as data, psycopg.connect(keys) as apart:
-        assert apart.execute("SELECT count(*) > 100 FROM goodword_keys.slot").fetchall() == [(True,)]
-        assert data.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'goodword_move'").fetchall() == [(0,)]
-    node = tmp_path / "node"
-    node.mkdir()
-    (node / "keys.master").write_bytes((folder / "keys.master").read_bytes())
-    (node / "keys.master").chmod(0o600)
-    with Store(node, url=url, keys_url=keys) as store:
-        assert verify(store) == []
-
-
-def test_what_cannot_be_moved_is_said_in_a_sentence_and_changes_nothing(
-    folder: Path, url: str, tmp_path: Path, postgres_pool: Pool
-) -> None:
-    def said(data: Path, to: str) -> str:
-        done = asked(data, to)
-        assert done.exit_code in (1, 2)
-        assert len(done.stderr.splitlines()) == 1
-        return done.stderr
-
-    assert "There is no Goodword data" in said(tmp_path / "nothing", url)
-    assert "looks like postgresql://" in said(folder, "nonsense")
-    assert "nowhere" in said(folder, postgres_pool.postgres.url("nowhere"))
-    filled = postgres_pool.postgres.database(f"filled-{tmp_path.name}")
-    (tmp_path / "other").mkdir()
-    with Store(tmp_path / "other", url=filled):
-        pass
-    assert "Another installation's keys" in said(folder, filled)
-    done = asked(folder, filled, "--keys-url", postgres_pool.postgres.url("postgres"))
-    assert (done.exit_code, "not empty" in done.stderr) == (1, True)
-    latin = f"latin-{tmp_path.name}"
-    with psycopg.connect(postgres_pool.postgres.url("postgres"), autocommit=True) as maker:
-        maker.execute(f"CREATE DATABASE \"{latin}\" ENCODING 'LATIN1' TEMPLATE template0")
-    assert "LATIN1" in said(folder, postgres_pool.postgres.url(latin))
-    foreign = postgres_pool.postgres.database(f"foreign-{tmp_path.name}")
-    with psycopg.connect(foreign, autocommit=True) as owner:
-        owner.execute("CREATE TABLE thing (n int)")
-    assert "another program" in said(folder, foreign)
-    writer = apsw.Connection(str(folder / DATABASE_FILE))
-    writer.execute("UPDATE meta SET value = '9999' WHERE name = 'schema'")
-    assert "newer Goodword" in said(folder, url)
-    assert not (folder / MOVED_FILE).exists()
-
-
-def test_two_moves_do_not_meet_and_one_does_not_go_on_anothers(
-    folder: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(move_target, "ALONE_S", 0.0)
-    with Store(folder) as store:
-        store_id = store.keys.store_id
-    target = Target(url, store_id)
-    done = asked(folder, url)
-    assert (done.exit_code, "under way" in done.stderr) == (1, True)
-    target.close()
-    other = tmp_path / "second"
-    with engine_of(other) as engine:
-        account_number(engine, "x")
-    done = asked(other, url)
-    assert (done.exit_code, "another installation" in done.stderr) == (1, True)
-
-
-def test_a_folder_that_goes_on_after_its_move_needs_an_empty_database(folder: Path, url: str) -> None:
-    finish(folder, url)
-    (folder / MOVED_FILE).unlink()
-    with engine_of(folder) as engine:
-        engine.execute([Erase(1, (IdentityKey("uu7"),), erasure_id="late")])
-    done = asked(folder, url)
-    assert (done.exit_code, "Give an empty database" in done.stderr) == (1, True)

@@ -286,14 +286,20 @@ def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_pat
     town.close()
 
 
-def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_path: Path) -> None:
-    """Laws 1 and 2 meanwhile; and two nodes that both think it is theirs to do count what went once."""
+def first_month(store: Store, tmp_path: Path) -> tuple[Town, Periods]:
+    """A town that lived in the first period, and keeps its events for a while."""
     town = Town(tmp_path, store=store)
     assert store.nodes is not None
     periods = store.nodes.periods
     town.now = start_of_month(periods.first_month) + 10 * DAY_MS
     live(town)
     keep_for(town.engine, KEPT)
+    return town, periods
+
+
+def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_path: Path) -> None:
+    """Laws 1 and 2 meanwhile; and two nodes that both think it is theirs to do count what went once."""
+    town, periods = first_month(store, tmp_path)
     town.now = periods.ended_at(0) + 40 * DAY_MS
     periods.make_ahead(town.now)
     due = period_expiry.due(store, 0, town.now)
@@ -325,12 +331,7 @@ def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_pat
 
 def test_the_worker_makes_partitions_and_lets_periods_go(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "ROUND_S", 0.05)
-    town = Town(tmp_path, store=store)
-    assert store.nodes is not None
-    periods = store.nodes.periods
-    town.now = start_of_month(periods.first_month) + 10 * DAY_MS
-    live(town)
-    keep_for(town.engine, KEPT)
+    town, periods = first_month(store, tmp_path)
     town.now = periods.ended_at(0) + 80 * DAY_MS
     file = store.database.read("SELECT pg_relation_filenode('event_p0')")
 
