@@ -38,7 +38,6 @@ from goodword.simulation.theatre import simulate as play
 from goodword.storage.query import console as console_users
 
 TEMPLATE = "refer-a-friend"
-START_S = 60
 STOP_S = 60
 DEMO_FOLDER = "./goodword-demo"
 DEMO = Plan(people=400, each=1, rate=200, program=TEMPLATE)

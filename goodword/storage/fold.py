@@ -188,7 +188,7 @@ class MessageIds(Folding):
                 kept.add(hash16 for hash16, _ in entries)
             if self._folded_meanwhile is not None:
                 self._folded_meanwhile.extend(hash16 for hash16, _ in entries)
-        database.write(
+        database.write(  # what stands in `bits` is of before migration 12, and would be read with the row each time
             "INSERT INTO message_partition (number, rows, last_at) VALUES (?, ?, ?)"
             " ON CONFLICT (number) DO UPDATE SET rows = rows + excluded.rows, last_at = excluded.last_at, bits_rows = NULL, bits = NULL",
             (number, rows, now),
@@ -226,10 +226,6 @@ class MessageIds(Folding):
 
     def _settled(self) -> None:
         self._folding, self._folded_rows, self._new_partition, self._dropped = [], 0, None, []
-
-    def needs_filter(self) -> bool:
-        """Whether a partition's filter is missing."""
-        return None in self.filters.values()
 
     def rebuild(self) -> Iterator[None]:
         """Build missing filters, a slice of a partition a step. Rows folded meanwhile into what was read already are added at the end."""

@@ -35,7 +35,6 @@ CLICKS_WITHIN_MS = 600_000
 CLICKS_COUNTED_MAX = 100
 """More clicks from one address in that time make no difference, and must not make each further one slower."""
 SHARES_WITHIN_MS = 7 * 24 * 3_600_000
-EARNED_WITHIN_DAYS = 366
 _journey = msgspec.json.Decoder(Journey).decode
 _shareable = msgspec.json.Decoder(Shareable).decode
 _evidence = msgspec.json.Decoder(Evidence).decode

@@ -16,7 +16,6 @@ from goodword.storage.save_delivery import trim_deliveries
 
 SLICE_PAUSE_S = 0.004
 PERIOD_S = 20.0
-LOG_TRIMMED_EVERY_S = 60.0
 DELIVERIES_KEPT_MS = 7 * 24 * 3_600_000
 DELIVERIES_SLICE = 200
 
