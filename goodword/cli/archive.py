@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,15 @@ DAYS_MAX = 100_000
 
 def needs(*modules: str) -> None:
     """One clear line when what reads and writes Parquet is not there."""
+    missing = []
     for module in modules:
         try:
-            __import__(module)
+            import_module(module)
         except ImportError:
-            fail(f"This needs {' and '.join(modules)}. Install them with: {sys.executable} -m pip install {' '.join(modules)}")
+            missing.append(module)
+    if missing:
+        packages = ", ".join(missing)
+        fail(f"Not installed: {packages}. Install what is missing: {sys.executable} -m pip install {' '.join(missing)}")
 
 
 def archive(
@@ -56,7 +61,7 @@ def archive(
             for archived in _months(store, engine, each.number, days, to, report):
                 count += 1
                 typer.echo(f"{archived.file}: {archived.events} events, {size_of(archived.size)}")
-    typer.echo(f"{count} file(s) written.", err=True)
+    typer.echo(f"Files written: {count}.", err=True)
 
 
 def _months(store: Store, engine: Executor, account: int, days: int, to: Path, report: Report) -> Iterator[Archived]:
