@@ -46,7 +46,7 @@ def test_beside_a_server_months_are_archived_once_and_their_events_go(data: Path
         assert "for ever" in run("archive", files, "--data", data).stderr
         assert "Changed" in run("account", "set", "default", "--keep-events", 90, "--archive-events", "--data", data).stderr
         assert "21 events" in run("archive", files, "--data", data).stdout
-        assert run("archive", files, "--data", data).stderr == "0 file(s) written.\n"
+        assert run("archive", files, "--data", data).stderr == "Files written: 0.\n"
         run("erase", "--user-id", "u2", "--data", data)
         deadline = time.monotonic() + 60
         while rows(data, "SELECT name FROM event") != [("conversion",)]:
@@ -110,5 +110,5 @@ def test_an_account_that_keeps_for_ever_is_archived_when_asked(data: Path, tmp_p
     with Store(data) as store:
         engine = Engine(store, wall_clock_ms)
         engine.execute([c.CreateAccount("empty"), c.Configure(1, Settings())])
-    assert "1 file(s)" in run("archive", tmp_path / "files", "--older-than", 30, "--data", data).stderr
+    assert "Files written: 1." in run("archive", tmp_path / "files", "--older-than", 30, "--data", data).stderr
     assert run("archive", tmp_path / "files", "--older-than", -1, "--data", data, check=False).returncode == 2
