@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,6 +73,23 @@ def within_reach(found: Path, folder: Path, user: dict[str, Any]) -> Path:
         copy.chmod(0o755)
         return copy / package.name / found.parent.name / "bin"
     return found
+
+
+def state(pid: int) -> str:
+    """A process's state as the kernel writes it, Z when only its end waits to be noticed; empty when there is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return status.rpartition(")")[2].split()[0]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for something that takes no time on a machine with nothing else to do. Errors: AssertionError."""
+    deadline = time.monotonic() + STARTED_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Postgres:
@@ -174,18 +192,22 @@ class Postgres:
         return self.url(name)
 
     def kill(self) -> None:
-        """SIGKILL to all of it at once, as when the power fails."""
+        """SIGKILL to all of it at once, as when the power fails. Returns when nothing of it lives: the next would not start beside it."""
         assert self._process is not None
-        self.send_signal(signal.SIGKILL)
+        children = self.send_signal(signal.SIGKILL)
         self._process.wait()
+        wait_until(lambda: all(state(pid) in "ZX" for pid in children))
 
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send SIGSTOP, SIGCONT or SIGKILL to all of its processes, those included that it is just starting."""
+    def send_signal(self, number: signal.Signals) -> list[int]:
+        """Send SIGSTOP, SIGCONT or SIGKILL to all of its processes, those included that it is just starting; the children's ids."""
         os.kill(self.pid, signal.SIGSTOP)  # it starts no more while its children are counted
-        children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
-        for pid in (*map(int, children), self.pid):
+        wait_until(lambda: state(self.pid) in "TZX")
+        found = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
+        children = list(map(int, found))
+        for pid in (*children, self.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+        return children
 
     def stop(self) -> None:
         """Stop it, ending connections."""

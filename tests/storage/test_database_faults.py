@@ -315,7 +315,7 @@ def fill(path: Path) -> None:
             pass
 
 
-def away_and_back(node: Node, away: Callable[[], None], back: Callable[[], None], words: str) -> None:
+def away_and_back(node: Node, away: Callable[[], object], back: Callable[[], object], words: str) -> None:
     """The database goes, under messages and queries, and comes back."""
     node.again("m1")
     away()
