@@ -14,9 +14,9 @@ from goodword.core.facts import Facts
 from goodword.core.fresh import Fresh
 from goodword.core.likeness import token_of
 from goodword.core.profile import Profile, ProfileId
-from goodword.core.quality import PERSONAL, STICKY, judge_quality
 from goodword.core.referral import Case, Counts, Journey, Party, Standing, Step, StepKind, Touch
 from goodword.core.reward import Passed, RewardTerms
+from goodword.core.rulebook import PERSONAL, STICKY, judge_quality
 from goodword.core.times import FOREVER, Millis
 
 ANCESTORS_MAX = 5

@@ -9,9 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from goodword.core.profile import Change, IdentityKey, Member, Parameter, Profile, ProfileId
-from goodword.core.quality import PERSONAL, RULES, STICKY, Quality, Reference, judge_quality
+from goodword.core.quality import Quality, Reference
 from goodword.core.referral import Cancellation, Case, Counts, Evidence, Journey, Party, Step, Touch
 from goodword.core.reward import Passed
+from goodword.core.rulebook import PERSONAL, RULES, STICKY, judge_quality
 
 NOW = 1_800_000_000_123
 SECOND, MINUTE, DAY = 1000, 60_000, 24 * 3_600_000

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from goodword.core.quality import RULES, STICKY, Quality
+from goodword.core.quality import Quality
+from goodword.core.rulebook import RULES, STICKY
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "quality-rules.md").read_text()
 

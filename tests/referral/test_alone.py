@@ -14,8 +14,8 @@ from goodword.core import basis, verdict
 from goodword.core import command as c
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Mark
-from goodword.core.quality import judge_quality
 from goodword.core.referral import NO_EVIDENCE, Journey
+from goodword.core.rulebook import judge_quality
 from goodword.storage.query import person as people
 from goodword.storage.query import referral
 from tests.referral.test_order_of_any_story import EXAMPLES, Said, orders, stories, told

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from goodword.core.quality import Quality, Reference
 from goodword.core.referral import Case, Touch
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes, unknown
 from goodword.core.site import is_coupon_site
-
-if TYPE_CHECKING:
-    from goodword.core.quality import Quality, Reference
 
 DAY_MS = 24 * 3600 * 1000
 _NO_CLICK = "the friend did not come by a click"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from goodword.core.money import exponent
+from goodword.core.quality import Quality, Reference
 from goodword.core.referral import Case
 from goodword.core.reward import Passed
 from goodword.core.rule.click import DAY_MS
 from goodword.core.rule.result import objects, passes, unknown
 from goodword.core.times import Millis
-
-if TYPE_CHECKING:
-    from goodword.core.quality import Quality, Reference
 
 _SMALL = {
     **dict.fromkeys("CNY CZK DKK EGP HKD MXN MYR NOK PHP PLN RON SEK THB TRY TWD UAH ZAR BRL MAD".split(), 10),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from goodword.core.likeness import likeness, look_alike
+from goodword.core.quality import Quality, Reference
 from goodword.core.referral import Case, Evidence, Party
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes, unknown
 from goodword.core.times import Millis
-
-if TYPE_CHECKING:
-    from goodword.core.quality import Quality, Reference
 
 OTHERS_MAX = 200
 _GONE = "the advocate was deleted since"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from goodword.core.block import marks_of
 from goodword.core.mailbox import domain_of, domains_of, is_valid, normalize
+from goodword.core.quality import Quality, Reference
 from goodword.core.referral import Case, Party
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes, unknown
-
-if TYPE_CHECKING:
-    from goodword.core.quality import Quality, Reference
 
 _LISTS = {"CIDR": "the network it came from is on the block list", "USER_AGENT": "the browser it came from is on the block list"}
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from goodword.core.quality import Quality
 from goodword.core.referral import Share
 from goodword.core.reward import Passed
 from goodword.core.rule.result import objects, passes
-
-if TYPE_CHECKING:
-    from goodword.core.quality import Quality
 
 _LINK = re.compile(r"(?:https?://|www\.)([^\s/?#<>\"']+)[^\s<>\"']*", re.IGNORECASE)
 
