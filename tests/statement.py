@@ -38,6 +38,7 @@ EVERY_ACCOUNT = {
     "endpoint_health": "settings",
     "block": "settings",
     "server_outcome": "settings",
+    "calendar": "settings",
     "SELECT coalesce(sum(settings), 0) FROM place": "whether settings changed anywhere, asked beside groups",
     "SELECT account_id, after, upto, file, size, digest FROM archive ORDER BY account_id, upto": "`goodword verify` compares the files",
     "DELETE FROM mark WHERE at < ?": "housekeeping",

@@ -28,6 +28,7 @@ from goodword.core.message import clean_name
 from goodword.core.money import read_currency
 from goodword.core.times import write_time
 from goodword.engine import Overloaded, Unavailable
+from goodword.storage import zone
 from goodword.storage.query import erasure as deletions
 from goodword.storage.query import message as log
 from goodword.storage.query import preview as previews
@@ -171,6 +172,9 @@ async def put_settings(call: Call) -> Settings:
     """`PUT /admin/settings`: replaces them; names of events are kept in lower case."""
     settings = checked(_read(call.body, Settings))
     await call.ask(c.Configure(call.key.account, settings))
+    counting = zone.follow(call.intake.store.accounts[call.key.account], call.intake.engine.clock())
+    if counting is not None:
+        await call.ask(counting)
     return call.settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +16,8 @@ from goodword.core.account import Account
 from goodword.core.command import Configure
 from goodword.core.money import read_currency
 from goodword.core.times import write_time
+from goodword.engine import wall_clock_ms
+from goodword.storage import zone
 
 cli = typer.Typer(help="Accounts and their settings.", no_args_is_help=True)
 AccountArgument = Annotated[str, typer.Argument(metavar="ID", help="The account's id.")]
@@ -67,6 +70,10 @@ def set_account(
         bool | None, typer.Option("--store-pages/--no-store-pages", help="Keep page and screen messages as events.")
     ] = None,
     currency: Annotated[str | None, typer.Option(help="Currency of values sent without one (ISO 4217).")] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Where days begin that are counted (IANA), from the next midnight; '' is UTC."),
+    ] = None,
     events_kept_days: Annotated[
         int | None,
         typer.Option("--keep-events", metavar="DAYS", help="How long events are kept, in days from when they came; 0 is for ever."),
@@ -79,17 +86,24 @@ def set_account(
 ) -> None:
     """Change an account's settings; what is not named stays."""
     changes: dict[str, Any] = {"unmapped_traits": unmapped_traits, "default_scope": default_scope, "stores_pages": store_pages}
-    changes |= {"events_kept_days": events_kept_days, "archives_events": archives_events}
+    changes |= {"time_zone": time_zone, "events_kept_days": events_kept_days, "archives_events": archives_events}
     if currency is not None:
         changes["currency"] = read_currency(currency) or fail("--currency is no ISO 4217 code such as USD.", 2)
+    if time_zone and time_zone not in zoneinfo.available_timezones():
+        fail("--time-zone is no IANA name such as Europe/Berlin.", 2)
     changes = {name: value for name, value in changes.items() if value is not None}
     if not changes:
-        fail("Say what to change: --unmapped-traits, --default-scope, --store-pages, --currency, --keep-events or --archive-events.", 2)
+        names = "--unmapped-traits, --default-scope, --store-pages, --currency, --time-zone, --keep-events or --archive-events"
+        fail(f"Say what to change: {names}.", 2)
     directory = folder(data)
     with failing_clearly():
         found = existing_account(directory, account)
         with engine_of(directory) as engine:
-            outcome = engine.execute([Configure(found.number, replace(found.settings, **changes))])[0]
+            changed = replace(found, settings=replace(found.settings, **changes))
+            outcome = engine.execute([Configure(found.number, changed.settings)])[0]
+            counting = zone.follow(changed, wall_clock_ms()) if outcome.verdict == "done" else None
+            if counting is not None:
+                engine.execute([counting])
     if outcome.verdict == "refused":
         fail(outcome.reason)
     typer.echo(f"Changed {', '.join(sorted(changes))} of {account}.", err=True)

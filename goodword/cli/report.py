@@ -8,7 +8,6 @@ import typer
 
 from goodword.cli.connection import AccountId, Data, account_in, fail, failing_clearly, folder, reader_of
 from goodword.cli.export import Output, written
-from goodword.core.period import day_of
 from goodword.core.report import REPORTS, Unreadable, read_request
 from goodword.core.report_file import FORMATS, read_format, write
 from goodword.engine import wall_clock_ms
@@ -26,7 +25,7 @@ def report(
     account: AccountId = "default",
     data: Data = None,
 ) -> None:
-    """Write a report. Days are UTC days; what each column means is in docs/reference/reports.md."""
+    """Write a report. Days are those of the account's time zone; what each column means is in docs/reference/reports.md."""
     if name is None:
         for each in REPORTS.values():
             typer.echo(f"{each.name:28}{each.question}")
@@ -35,11 +34,11 @@ def report(
     if chosen is None:
         fail(f"A report comes as {', '.join(FORMATS)}.", 2)
     said = {"report": name, "period": period, "from": first, "to": last, "campaigns": campaign}
-    request = read_request(said, day_of(wall_clock_ms()))
-    if isinstance(request, Unreadable):
-        fail(request.reason, 2)
     with failing_clearly(), reader_of(folder(data)) as store:
-        number = account_in(store, account).number
+        owner = account_in(store, account)
+        request = read_request(said, owner.calendar.day_of(wall_clock_ms()))
+        if isinstance(request, Unreadable):
+            fail(request.reason, 2)
         with written(output) as file:
-            for part in write(chosen, REPORTS[request.report].columns, chunks(store, number, request)):
+            for part in write(chosen, REPORTS[request.report].columns, chunks(store, owner.number, request)):
                 file.write(part)

@@ -10,7 +10,7 @@ from goodword.console.chart import Chart, Series, unit_name
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, shows
 from goodword.core.origin import ORIGINS
-from goodword.core.period import DAY_MS, day_of, start_of
+from goodword.core.period import start_of
 from goodword.core.report import Figures, Money
 from goodword.core.reward import UNITS
 from goodword.storage.query import attention, person
@@ -50,7 +50,7 @@ async def show(page: Page) -> Response:
     campaign = page.query("campaign")
     if campaign and campaign not in campaigns:
         raise PageRefused(404, "There is no such campaign.")
-    last = day_of(page.now)
+    last = page.today
     first = start_of("MONTH", last - 335) if days == "365" else last - int(days) + 1
     found = query.overview(page.store, page.account, first, last, campaign)
     names = {id: each.document.name or id for id, each in campaigns.items()}
@@ -69,8 +69,6 @@ async def show(page: Page) -> Response:
         "top": _top(page, found),
         "matters": attention.matters(page.store, page.account, page.now),
         "last": query.last_activity(page.store, page.account),
-        "since": found.first * DAY_MS,
-        "until": found.last * DAY_MS,
     }
     return page.render("overview/show.html", **values)
 

@@ -100,6 +100,11 @@ class Page:
         return self.engine.clock()
 
     @property
+    def today(self) -> int:
+        """The account's day."""
+        return self.viewer.account.calendar.day_of(self.now)
+
+    @property
     def is_signed_in(self) -> bool:
         """Whether somebody is signed in."""
         return self._viewer is not None

@@ -13,7 +13,7 @@ from goodword.console.chart import Chart, Series
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, shows
 from goodword.console.picture import draw
-from goodword.core.period import PERIODS, day_of, start_of, write_day
+from goodword.core.period import PERIODS, start_of, write_day
 from goodword.core.report import METRICS, REPORTS, Report, Request, Unreadable, read_request
 from goodword.core.report_file import FORMATS, MEDIA, read_format, write
 from goodword.core.times import read_time
@@ -41,7 +41,7 @@ async def show(page: Page) -> Response:
     """`GET /reports/{name}`: what is asked for in the query, as a form, a table and a picture."""
     report, request = _asked(page)
     problem = request.reason if isinstance(request, Unreadable) else ""
-    asked = Request(report.name, "DAY", day_of(page.now) - 29, day_of(page.now)) if isinstance(request, Unreadable) else request
+    asked = Request(report.name, "DAY", page.today - 29, page.today) if isinstance(request, Unreadable) else request
     rows: list[list[Any]] = []
     is_more = False
     if not problem:
@@ -52,6 +52,7 @@ async def show(page: Page) -> Response:
     values = {
         "report": report,
         "problem": problem,
+        "first": asked.first,
         "said": {name: page.query(name) or value for name, value in said.items()},
         "rows": [_shown(report, row) for row in rows],
         "is_more": is_more,
@@ -74,8 +75,8 @@ def _asked(page: Page) -> tuple[Report, Request | Unreadable]:
     period = page.query("period") or "MONTH" if report.has_periods and page.query("from") == "" else page.query("period")
     said = {"report": report.name, "period": period or "DAY", "from": page.query("from"), "to": page.query("to")}
     if report.has_periods and not said["from"] and not said["to"]:
-        said["from"] = write_day(start_of("MONTH", day_of(page.now) - 150))
-    return report, read_request({**said, "campaigns": campaigns if report.takes_campaigns else []}, day_of(page.now))
+        said["from"] = write_day(start_of("MONTH", page.today - 150))
+    return report, read_request({**said, "campaigns": campaigns if report.takes_campaigns else []}, page.today)
 
 
 def _first(found: Iterator[list[list[Any]]]) -> tuple[list[list[Any]], bool]:
@@ -118,7 +119,8 @@ async def picture(page: Page) -> Response:
         raise PageRefused(404, "There is nothing to draw.")
     name = file_name(request, "CSV").removesuffix("csv") + "svg"
     headers = {"Content-Disposition": f'{"attachment" if page.query("save") else "inline"}; filename="{name}"'}
-    span = f"{write_day(request.first)} to {write_day(request.last)}, {page.viewer.account.id}"
+    zone = page.settings.time_zone or "UTC"
+    span = f"{write_day(request.first)} to {write_day(request.last)} ({zone}), {page.viewer.account.id}"
     return Response(draw(chart, span), media_type="image/svg+xml", headers=headers)
 
 

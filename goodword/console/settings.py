@@ -19,6 +19,7 @@ from goodword.core.console import Role
 from goodword.core.money import read_currency
 from goodword.core.profile import keys_of, read_email
 from goodword.core.times import FOREVER, Millis
+from goodword.storage import zone
 from goodword.storage.query import erasure
 
 ENTRIES = (Entry("Settings", "/settings", "marketer", "Keep", "s", "settings"),)
@@ -64,7 +65,7 @@ def _shown(page: Page, status: int = 200) -> Response:
         "settings/show.html",
         status,
         tabs=tabs(page),
-        zones=[("", "Each viewer's own"), *((zone, zone.replace("_", " ")) for zone in words.zones())],
+        zones=[("", "UTC for days, each viewer's own for times"), *((each, each.replace("_", " ")) for each in words.zones())],
         traits=TRAITS,
         scopes=SCOPES,
         person=person,
@@ -85,7 +86,7 @@ async def save(page: Page) -> Response:
     currency = read_currency(form.text("currency"))
     if currency is None:
         form.wrong("currency", "Enter the three letters of a currency, such as EUR.")
-    zone = form.choice("time_zone", ("", *words.zones()))
+    time_zone = form.choice("time_zone", ("", *words.zones()))
     traits = form.choice("unmapped_traits", [value for value, _ in TRAITS])
     scope: ParameterScope = form.choice("default_scope", get_args(ParameterScope))
     kept = form.text("events_kept_days") or "0"
@@ -97,7 +98,7 @@ async def save(page: Page) -> Response:
         replace(
             page.settings,
             currency=currency,
-            time_zone=zone,
+            time_zone=time_zone,
             unmapped_traits="ignore" if traits == "ignore" else "store",
             default_scope=scope,
             stores_pages=form.is_checked("stores_pages"),
@@ -109,6 +110,9 @@ async def save(page: Page) -> Response:
     changed = {name: [getattr(before, name), getattr(settings, name)] for name in settings.__struct_fields__ if name != "events"}
     changed = {name: values for name, values in changed.items() if values[0] != values[1]}
     await page.do(c.Configure(page.account, settings), "settings.changed", "", **changed)
+    counting = zone.follow(page.store.accounts[page.account], page.now)
+    if counting is not None:
+        await page.ask(counting)
     return page.redirect("/settings", "Saved. It holds for messages from now on.")
 
 

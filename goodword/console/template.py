@@ -41,6 +41,11 @@ def _money(context: Context, amount: int | None, currency: str | None) -> str:
     return words.money(amount, currency, _locale(context))
 
 
+@pass_context
+def _day(context: Context, number: int) -> str:
+    return words.day(number, _locale(context))
+
+
 def _pretty(value: Any) -> str:
     """JSON as it is read by people; bytes that are none as they are."""
     try:
@@ -60,7 +65,7 @@ class Templates:
             loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self.environment.filters.update(
-            number=_number, about=_about, percent=_percent, money=_money, time=words.time, pretty=_pretty, short_id=words.short_id
+            number=_number, about=_about, percent=_percent, money=_money, day=_day, time=words.time, pretty=_pretty, short_id=words.short_id
         )
         self.environment.globals["asset"] = assets.address
 

@@ -9,10 +9,12 @@ from functools import cache, lru_cache
 from typing import Literal
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from markupsafe import Markup
 
 from goodword.core.money import exponent
+from goodword.core.period import date_of
 from goodword.core.times import Millis, write_time
 
 EXACT_BELOW = 10_000
@@ -67,6 +69,11 @@ def time(at: Millis | None, style: TimeStyle = "minute") -> Markup:
     said = f"{moment.day} {moment.strftime(_PATTERNS[style])}" + ("" if style == "day" else " UTC")
     whole = f"{moment.day} {moment.strftime(_PATTERNS['second'])} UTC"
     return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(write_time(at), style, whole, said)
+
+
+def day(number: int, locale: Locale = ENGLISH) -> str:
+    """A day of the account."""
+    return str(format_date(date_of(number), "medium", locale=locale))
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from goodword.core.calendar import UTC_DAYS, Calendar
 from goodword.core.times import Millis
 
 CONVERSION = "conversion"
@@ -73,9 +74,10 @@ PRESETS: dict[str, dict[str, EventMapping]] = {
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case; `time_zone` is what the
-    console shows times in (IANA), "" for each viewer's own. `events_kept_days`: events go that many days after they came, with the
-    calendar month they came in (0: never); with `archives_events` only once they are in an archive."""
+    """An account's settings, each with its default. `events` is keyed by the name as sent, matched in any case; `time_zone` (IANA) says
+    where days begin (`Account.calendar`), and what the console shows times in; "" is UTC, and for times each viewer's own.
+    `events_kept_days`: events go that many days after they came, with the calendar month they came in (0: never); with `archives_events`
+    only once they are in an archive."""
 
     unmapped_traits: Literal["store", "ignore"] = "store"
     default_scope: ParameterScope = "PUBLIC"
@@ -108,6 +110,7 @@ class Account(Struct, frozen=True):
     id: str
     created_at: Millis
     settings: Settings
+    calendar: Calendar = UTC_DAYS
 
 
 class Key(Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import Struct
 from goodword.core.account import Key, ParameterScope, Settings
 from goodword.core.archive import Archived
 from goodword.core.block import BlockEntry
+from goodword.core.calendar import Turn
 from goodword.core.campaign import Document, State
 from goodword.core.console import Session, SignInLink, User
 from goodword.core.delivery import Attempt, Endpoint
@@ -144,6 +145,15 @@ class Configure(Struct, frozen=True, tag=True, tag_field="command"):
 
     account: int
     settings: Settings
+
+
+class SetCalendar(Struct, frozen=True, tag=True, tag_field="command"):
+    """Count days by a time zone from a time on, which is yet to come; all days where nothing has been counted so far. `turns` are those of
+    the zone, past and future."""
+
+    account: int
+    since: Millis
+    turns: tuple[Turn, ...]
 
 
 class RecordArchive(Struct, frozen=True, tag=True, tag_field="command"):
@@ -382,47 +392,12 @@ class EndSessions(Struct, frozen=True, tag=True, tag_field="command"):
 
 
 Command = (
-    Receive
-    | Refuse
-    | Erase
-    | Unsuppress
-    | CreateProfile
-    | SetEmail
-    | SetParameter
-    | SetBlock
-    | Forward
-    | SetMembership
-    | CreateAccount
-    | CreateKey
-    | RevokeKey
-    | TouchKeys
-    | Configure
-    | RecordArchive
-    | SaveCampaign
-    | SetCampaignState
-    | PutShareable
-    | RecordClick
-    | RecordShare
-    | PutSupplier
-    | AddCoupons
-    | RemoveCoupons
-    | MoveReward
-    | GrantReward
-    | TendReward
-    | SetRewardExpiry
-    | Review
-    | Rejudge
-    | PutBlock
-    | PutEndpoint
-    | TestEndpoint
-    | RecordAttempts
-    | Redeliver
-    | PutUser
-    | PutSignInLink
-    | SignIn
-    | SeeSession
-    | EndSessions
-)
+    Receive | Refuse | Erase | Unsuppress | CreateProfile | SetEmail | SetParameter | SetBlock | Forward | SetMembership
+    | CreateAccount | CreateKey | RevokeKey | TouchKeys | Configure | SetCalendar | RecordArchive | SaveCampaign
+    | SetCampaignState | PutShareable | RecordClick | RecordShare | PutSupplier | AddCoupons | RemoveCoupons | MoveReward
+    | GrantReward | TendReward | SetRewardExpiry | Review | Rejudge | PutBlock | PutEndpoint | TestEndpoint | RecordAttempts
+    | Redeliver | PutUser | PutSignInLink | SignIn | SeeSession | EndSessions
+)  # fmt: skip
 
 
 class Audited(Struct, frozen=True, tag=True, tag_field="command"):

@@ -9,6 +9,7 @@ from goodword.core import command as c
 from goodword.core import event as events
 from goodword.core.account import EVENTS_KEPT_DAYS_MIN, REGISTRATION, Account, Settings
 from goodword.core.audience import set_member
+from goodword.core.calendar import Calendar
 from goodword.core.deciding import campaign, console, delivery, quality, review, reward, share
 from goodword.core.decision import Claim, Decision, Identity, KeysUsed, Membership, Merged, Outcome, Receipt, Record, Repeats
 from goodword.core.delivery import merged_announced
@@ -372,7 +373,21 @@ def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> 
             if settings.events_kept_days and settings.events_kept_days < EVENTS_KEPT_DAYS_MIN:
                 return _refused("events_kept_too_short", f"Events are kept for {EVENTS_KEPT_DAYS_MIN} days at least, or for ever (0).")
             return Decision(Outcome("done"), (replace(named, settings=settings),))
+        case c.SetCalendar():
+            return _set_calendar(command, facts, now)
         case c.RecordArchive(archived=archived):
             return Decision(Outcome("done"), (archived,))
         case _:
             raise TypeError(type(command).__name__)
+
+
+def _set_calendar(command: c.SetCalendar, facts: Facts, now: Millis) -> Decision:
+    """What was counted stays under the day it was counted: so the turns hold from then on, or for ever where nothing was."""
+    account = facts.account
+    if account is None:
+        return _refused("account_not_found", "There is no such account.")
+    if facts.is_uncounted:
+        return Decision(Outcome("done"), (replace(account, calendar=Calendar(command.turns)),))
+    if command.since <= now:
+        return _refused("day_has_begun", "Days can be counted otherwise from a time to come only.")
+    return Decision(Outcome("done"), (replace(account, calendar=account.calendar.then(command.since, command.turns)),))

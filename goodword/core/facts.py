@@ -17,13 +17,14 @@ from goodword.core.reward import COUPONS_PER_COMMAND
 
 
 class Lookup(Struct):
-    """What a group's commands of one account ask to be loaded. `closely` are keys whose owners' profiles are wanted too."""
+    """What a group's commands of one account ask to be loaded. `counts`: whether anything was counted."""
 
     message_ids: list[str] = field(default_factory=list)
     keys: set[IdentityKey] = field(default_factory=set)
     claims: set[str] = field(default_factory=set)
     profile_ids: set[ProfileId] = field(default_factory=set)
     audiences: set[str] = field(default_factory=set)
+    counts: bool = False
     users: bool = False
     links: set[bytes] = field(default_factory=set)
     referrals: ReferralLookup = field(default_factory=ReferralLookup)
@@ -32,9 +33,10 @@ class Lookup(Struct):
 class Facts(Struct):
     """What is known while a group is decided: as loaded, with the rows of the group's earlier decisions laid over it.
 
-    `users` are those of all accounts, by id."""
+    `users` are those of all accounts, by id. `is_uncounted`: no tally has a row, and nothing else is decided in the group."""
 
     account: Account | None = None
+    is_uncounted: bool = False
     seen: dict[str, EventRef | Event] = field(default_factory=dict)
     owners: dict[IdentityKey, Owner | None] = field(default_factory=dict)
     profiles: dict[ProfileId, Profile] = field(default_factory=dict)
@@ -147,6 +149,8 @@ def ask(command: c.Command, lookup: Lookup) -> None:
         case c.Review(profile_id=profile_id) | c.Rejudge(profile_id=profile_id):
             lookup.profile_ids.add(profile_id)
             lookup.referrals.journeys.add(profile_id)
+        case c.SetCalendar():
+            lookup.counts = True
         case c.PutUser() | c.PutSignInLink():
             lookup.users = True
         case c.SignIn(link=link):

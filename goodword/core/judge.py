@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from goodword.core.attribution import in_force, matched_back, with_touches
 from goodword.core.basis import basis_of, comes_alone
-from goodword.core.campaign import DAY_MS
 from goodword.core.decision import Record
 from goodword.core.delivery import Announcement
 from goodword.core.facts import Facts
@@ -141,7 +140,7 @@ def _credit(docket: Docket) -> None:
             counted.add(place)
         before = docket.resolve(standing.counted_for) if standing.counted_for is not None else None
         if credit != before:
-            day, program = verdict.step.at // DAY_MS, verdict.campaign.program
+            day, program = docket.calendar.day_of(verdict.step.at), verdict.campaign.program
             if before is not None:
                 docket.add(Credit(before, program, day, -1))
             if credit is not None:
@@ -208,7 +207,7 @@ def _forget(docket: Docket, key: str) -> None:
     if step is None or campaign is None:
         return
     if standing.counted_for is not None:
-        docket.add(Credit(docket.resolve(standing.counted_for), campaign.program, step.at // DAY_MS, -1))
+        docket.add(Credit(docket.resolve(standing.counted_for), campaign.program, docket.calendar.day_of(step.at), -1))
     docket.standings[key] = replace(standing, counted_for=None, digest=0, is_good=False)
     terms = in_force(campaign, step.at)
     kind = kind_of(step.name, terms[1]) if terms is not None else None

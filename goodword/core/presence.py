@@ -13,7 +13,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from goodword.core.decision import Counted
-from goodword.core.period import PERIODS, Period, day_of, start_of
+from goodword.core.period import PERIODS, Period, start_of
 from goodword.core.verdict import Docket
 
 CUSTOMER, REFERRED, REFERRED_HIGH, NEW, NEW_REFERRED = 1, 2, 4, 8, 16
@@ -41,7 +41,7 @@ def days_of(docket: Docket) -> Days:
         if verdict.touch is not None:
             arrival = verdict.step.arrival
             referred[arrival] = referred.get(arrival, 0) | REFERRED | (REFERRED_HIGH if verdict.counts else 0)
-    outcomes = docket.outcomes
+    outcomes, day_of = docket.outcomes, docket.calendar.day_of
     for step in outcomes[-1:] if docket.is_alone else outcomes:
         day = day_of(step.at)
         days[day] = days.get(day, 0) | CUSTOMER | referred.get(step.arrival, 0)

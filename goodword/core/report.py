@@ -156,7 +156,7 @@ def tier_of(friends: int) -> str:
 
 
 PERIOD = (
-    Column("period_start", "date", "First day of the period (UTC)"),
+    Column("period_start", "date", "First day of the period, in the account's time zone"),
     Column("period_end", "date", "Last day of it"),
     Column("period", "text", "Its name: 2026-01-31, 2026-W05, 2026-01, 2026-Q1"),
 )

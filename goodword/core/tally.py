@@ -1,4 +1,5 @@
-"""Tallies: what overview and reports read. A row adds to a few counts, by day, and what it added is taken off again when it changes.
+"""Tallies: what overview and reports read. A row adds to a few counts, by the account's day, and what it added is taken off again
+when it changes.
 
 So every count is what a recount of the rows would give (`goodword verify` does it), whatever was judged anew, revoked or merged since.
 Counts name nobody, and stay when a person is deleted; a tally by advocate has their number, which then finds nobody.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from goodword.core.period import day_of
+from goodword.core.calendar import Calendar
 from goodword.core.referral import Click, Judgement, Share
 from goodword.core.reward import Reward, Transition
 
@@ -64,45 +65,46 @@ class RewardSlot(NamedTuple):
     unit: str
 
 
-def of_judgement(judged: Judgement) -> list[tuple[ReferralSlot, int]]:
+def of_judgement(judged: Judgement, calendar: Calendar) -> list[tuple[ReferralSlot, int]]:
     """Where a judged event counts one, and its amount. An event nobody is credited with is in no tally of referrals."""
     if judged.advocate_id is None or judged.quality == "NONE":
         return []
     quality = "REVIEW" if judged.review == "open" else judged.quality
     unit = judged.currency or ""
-    slot = ReferralSlot(day_of(judged.at), judged.kind, judged.campaign, judged.reason, judged.origin, quality, unit)
+    slot = ReferralSlot(calendar.day_of(judged.at), judged.kind, judged.campaign, judged.reason, judged.origin, quality, unit)
     amount = judged.amount or 0
     return [(slot, amount), (slot._replace(measure=FIRST_OUTCOME), amount)] if judged.is_new else [(slot, amount)]
 
 
-def of_credited(judged: Judgement) -> tuple[AdvocateSlot, Advocacy] | None:
+def of_credited(judged: Judgement, calendar: Calendar) -> tuple[AdvocateSlot, Advocacy] | None:
     """What a judged event adds to its advocate's tally."""
     if judged.advocate_id is None or judged.quality == "NONE":
         return None
     is_good = judged.quality == "HIGH" and judged.review != "open" and judged.kind == "outcome"
-    slot = AdvocateSlot(day_of(judged.at), judged.advocate_id, (judged.currency or "") if is_good else "")
+    slot = AdvocateSlot(calendar.day_of(judged.at), judged.advocate_id, (judged.currency or "") if is_good else "")
     if is_good:
         return slot, Advocacy(outcomes=1, amount=judged.amount or 0)
     return (slot, Advocacy(sign_ups=1)) if judged.kind == "sign_up" else None
 
 
-def of_click(click: Click) -> ReferralSlot:
+def of_click(click: Click, calendar: Calendar) -> ReferralSlot:
     """Where a click counts one: LOW where no person seems to have made it."""
-    return ReferralSlot(day_of(click.at), "click", click.campaign, "", click.origin, "HIGH" if click.is_counted else "LOW", "")
+    return ReferralSlot(calendar.day_of(click.at), "click", click.campaign, "", click.origin, "HIGH" if click.is_counted else "LOW", "")
 
 
-def of_share(share: Share) -> tuple[ReferralSlot, int]:
+def of_share(share: Share, calendar: Calendar) -> tuple[ReferralSlot, int]:
     """Where an act of sharing counts, and how much: each recipient is one share."""
-    return ReferralSlot(day_of(share.at), "share", share.campaign, share.channel, "", share.quality, ""), max(1, len(share.recipients))
+    slot = ReferralSlot(calendar.day_of(share.at), "share", share.campaign, share.channel, "", share.quality, "")
+    return slot, max(1, len(share.recipients))
 
 
-def of_reward(reward: Reward) -> RewardSlot:
+def of_reward(reward: Reward, calendar: Calendar) -> RewardSlot:
     """Where a reward counts one, and its value."""
-    return RewardSlot(day_of(reward.created_at), reward.campaign, reward.supplier, reward.role, reward.state, reward.unit)
+    return RewardSlot(calendar.day_of(reward.created_at), reward.campaign, reward.supplier, reward.role, reward.state, reward.unit)
 
 
-def of_move(move: Transition, reward: Reward) -> RewardSlot | None:
+def of_move(move: Transition, reward: Reward, calendar: Calendar) -> RewardSlot | None:
     """Where a move counts one, whatever the reward was worth; None for an attempt that failed, and for what was sent again."""
     if not move.is_success or move.before == move.after:
         return None
-    return RewardSlot(day_of(move.at), reward.campaign, reward.supplier, reward.role, move.after, "")
+    return RewardSlot(calendar.day_of(move.at), reward.campaign, reward.supplier, reward.role, move.after, "")

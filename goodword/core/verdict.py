@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from goodword.core.attribution import in_force, referring, resolve
+from goodword.core.calendar import UTC_DAYS
 from goodword.core.campaign import DAY_MS, Campaign, Document
 from goodword.core.decision import Record
 from goodword.core.facts import Facts
@@ -85,6 +86,7 @@ class Docket:
         self.records: list[Record] = []
         self.verdicts: list[Verdict] = []
         self.is_alone = False
+        self.calendar = facts.account.calendar if facts.account is not None else UTC_DAYS
         self.standings = dict(journey.standings)
         self._parties: dict[ProfileId, Party] = {}
         self.steps = sorted(journey.steps, key=lambda step: step.turn)
@@ -235,7 +237,7 @@ def _await_review(verdict: Verdict, document: Document, now: Millis) -> None:
 
 def _case(docket: Docket, step: Step, kind: StepKind, touch: Touch | None, advocate: Profile | None, document: Document) -> Case:
     credited = docket.known.credited.get((advocate.id, document.program), {}) if advocate is not None else {}
-    known, today = docket.known, step.at // DAY_MS
+    known, today = docket.known, docket.calendar.day_of(step.at)
     days = document.quality.advocate_outcomes.days
     ip = touch.evidence.ip if touch is not None else ""
     counts = Counts(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Asked = tuple[dict[bytes, Any], Iterable[Row]]
 """What was asked for, by hash, and the rows that will answer."""
+_TALLIES = ("tally", "removed_tally", "referral_tally", "advocate_tally", "reward_tally", "people_tally", "credited")
+_COUNTED = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE account_id = ?" for table in _TALLIES) + " LIMIT 1"
 
 
 def load(store: Store, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
@@ -57,6 +59,9 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
+    if lookup.counts:
+        asked = sum(command.account == account for command in commands)
+        facts.is_uncounted = asked == 1 and not list(store.database.load(_COUNTED, (account,) * len(_TALLIES)))
     if lookup.users:
         facts.users = load_users(store)
         facts.links = load_links(store, lookup.links)

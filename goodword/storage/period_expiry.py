@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors
 
+from goodword.core.calendar import UTC_DAYS, Calendar
 from goodword.core.event import IS_EVENT
-from goodword.core.period import DAY_MS
 from goodword.core.times import Millis
 from goodword.storage import expiry
+from goodword.storage.day import day_of
 from goodword.storage.failure import Conflict
 from goodword.storage.partition import KEYS, SPAN, Periods, attaching, name_of
 from goodword.storage.postgres import Connection
@@ -49,7 +50,7 @@ def due(store: Store, period: int, now: Millis) -> dict[int, int]:
     return found
 
 
-def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -> int:
+def drop(periods: Periods, period: int, accounts: dict[int, int], calendars: dict[int, Calendar], now: Millis) -> int:
     """Drop a period's events but for what stays; how many went. May run beside the engine. Errors: DatabaseFailure; Conflict, where an
     account has more in it than was due."""
     event = name_of("event", period)
@@ -59,7 +60,7 @@ def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -
             return connection.execute(sql, params, prepare=False).rowcount
 
         do(f"LOCK TABLE {event} IN SHARE MODE")
-        _check(connection, event, accounts)
+        there = _check(connection, event, accounts)
         for table in TABLES:
             do(f"CREATE TABLE {table}_kept (LIKE {table}, PRIMARY KEY ({KEYS[table]}))")
         within = f"arrival >= {period * SPAN} AND arrival < {(period + 1) * SPAN}"
@@ -70,13 +71,17 @@ def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -
             f" JOIN {event} e ON e.account_id = n.account_id AND e.arrival = n.arrival"
         )
         do("INSERT INTO person_event_kept SELECT account_id, profile_id, arrival FROM event_kept")
-        do(
-            f"INSERT INTO removed_tally SELECT account_id, at / {DAY_MS}, type, name, coalesce(currency, ''),"
-            " count(*) FILTER (WHERE duplicate_of IS NULL), count(*) FILTER (WHERE duplicate_of IS NOT NULL),"
-            " coalesce(sum(amount) FILTER (WHERE duplicate_of IS NULL), 0)"
-            f" FROM {event} e WHERE NOT EXISTS (SELECT 1 FROM event_kept k WHERE k.account_id = e.account_id AND k.arrival = e.arrival)"
-            f" GROUP BY 1, 2, 3, 4, 5 {expiry.ADD}"
-        )
+        for account in there:
+            day = day_of(calendars.get(account, UTC_DAYS), "at")
+            do(
+                f"INSERT INTO removed_tally SELECT account_id, {day}, type, name, coalesce(currency, ''),"
+                " count(*) FILTER (WHERE duplicate_of IS NULL), count(*) FILTER (WHERE duplicate_of IS NOT NULL),"
+                " coalesce(sum(amount) FILTER (WHERE duplicate_of IS NULL), 0) FROM"
+                f" {event} e WHERE account_id = $1 AND NOT EXISTS"
+                " (SELECT 1 FROM event_kept k WHERE k.account_id = e.account_id AND k.arrival = e.arrival)"
+                f" GROUP BY 1, 2, 3, 4, 5 {expiry.ADD}",
+                account,
+            )
         for account, upto in accounts.items():
             do("INSERT INTO expiry VALUES ($1, $2, $3) ON CONFLICT (account_id) DO UPDATE SET upto = $2, at = $3", account, upto, now)
         total = connection.execute(f"SELECT count(*) FROM {event}", prepare=False).fetchall()[0][0]
@@ -88,13 +93,15 @@ def drop(periods: Periods, period: int, accounts: dict[int, int], now: Millis) -
     return int(total) - kept
 
 
-def _check(connection: Connection, event: str, accounts: dict[int, int]) -> None:
-    """Nothing came into the period since it was looked at, from a node whose clock is slow. Errors: Conflict."""
+def _check(connection: Connection, event: str, accounts: dict[int, int]) -> list[int]:
+    """Nothing came into the period since it was looked at, from a node whose clock is slow. Which accounts it has. Errors: Conflict."""
     newest = f"SELECT account_id, max(arrival) FROM {event} GROUP BY account_id"
     sql = f"SELECT n.account_id, n.max, coalesce(x.upto, 0) FROM ({newest}) n LEFT JOIN expiry x ON x.account_id = n.account_id"
-    for account, last, upto in connection.execute(sql, prepare=False).fetchall():
+    there = connection.execute(sql, prepare=False).fetchall()
+    for account, last, upto in there:
         if last > max(upto, accounts.get(account, 0)):
             raise Conflict(f"account {account} has newer events in {event}")
+    return [account for account, *_ in there]
 
 
 def _take_turn(connection: Connection) -> None:

@@ -137,6 +137,11 @@ def account_row(account: Account) -> tuple[Any, ...]:
     return account.number, account.id, account.created_at, msgspec.json.encode(said).decode()
 
 
+def calendar_rows(account: Account) -> list[tuple[Any, ...]]:
+    """An account's days as a row of `calendar`; none where they are those of UTC, and always were."""
+    return [(account.number, msgspec.json.encode(account.calendar).decode())] if account.calendar.turns else []
+
+
 def key_row(key: Key, sealer: Sealer) -> tuple[Any, ...]:
     """A key as a row of `api_key`."""
     scopes = " ".join(key.scopes)

@@ -27,14 +27,13 @@ from goodword.core.event import Event
 from goodword.core.profile import Profile
 from goodword.storage import tombstone
 from goodword.storage.keys import LIFTED, NO_HASH
-from goodword.storage.rows import account_row, key_row
+from goodword.storage.rows import account_row, calendar_rows, key_row
 from goodword.storage.save_console import ConsoleSaving
 from goodword.storage.save_referral import ReferralSaving
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
 
-DAY_MS = 24 * 3600 * 1000
 Rows = list[tuple[Any, ...]]
 
 
@@ -84,7 +83,7 @@ class Saving:
             event.arrival, account, hash16, event.profile_id, event.type, event.name, event.at, event.received_at, event.flags,
             event.duplicate_of, event.amount, event.currency, store.sealer.seal_body(key, event.body),
         ))  # fmt: skip
-        slot = (account, event.at // DAY_MS, event.type, event.name, event.currency or "")
+        slot = (account, store.calendar(account).day_of(event.at), event.type, event.name, event.currency or "")
         counts = self.tally.get(slot)
         if counts is None:
             counts = self.tally[slot] = [0, 0, 0]
@@ -123,6 +122,7 @@ class Saving:
             case Account():
                 self.changes_accounts = True
                 self.others["account"].append(account_row(record))
+                self.others["calendar"] += calendar_rows(record)
             case Key():
                 self.changes_accounts = True
                 self.others["key"].append(key_row(record, store.sealer))
@@ -203,7 +203,7 @@ class Saving:
             database.write(
                 "UPDATE tally SET count = count - 1, duplicates = duplicates + 1, amount = amount - ?"
                 " WHERE account_id = ? AND day = ? AND type = ? AND name = ? AND currency = ?",
-                (amount or 0, account, at // DAY_MS, kind, name, currency or ""),
+                (amount or 0, account, self.store.calendar(account).day_of(at), kind, name, currency or ""),
             )
 
     def _write_profiles(self) -> None:
@@ -254,6 +254,7 @@ _STATEMENTS = {
     "unmerged": "DELETE FROM merged WHERE account_id = ? AND (source = ? OR target = ?)",
     "audience": "INSERT INTO audience VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     "account": "INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET settings = excluded.settings",
+    "calendar": "INSERT INTO calendar VALUES (?, ?) ON CONFLICT (account_id) DO UPDATE SET days = excluded.days",
     "key": "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (account_id, id) DO UPDATE SET revoked_at = excluded.revoked_at",
     "used": "UPDATE api_key SET last_used_at = ? WHERE account_id = ? AND hash = ?",
     "archive": "INSERT INTO archive VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",

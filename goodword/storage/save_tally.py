@@ -9,9 +9,10 @@ from collections.abc import Callable, Hashable
 from operator import add
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from goodword.core.calendar import Calendar
 from goodword.core.decision import Counted
 from goodword.core.fresh import IDS_PER_COMMAND
-from goodword.core.period import day_of, start_of
+from goodword.core.period import start_of
 from goodword.core.presence import Days, sums
 from goodword.core.referral import Click, Credit, Judgement, Share, Shareable
 from goodword.core.reward import Reward, Transition
@@ -27,6 +28,7 @@ from goodword.core.tally import (
     of_reward,
     of_share,
 )
+from goodword.core.times import Millis
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -53,6 +55,12 @@ class TallySaving:
         self.rewards: dict[tuple[int, int], Reward] = {}
         self.links: dict[tuple[int, str], AdvocateSlot] = {}
 
+    def _calendar(self, account: int) -> Calendar:
+        return self.store.calendar(account)
+
+    def _day(self, account: int, at: Millis) -> int:
+        return self.store.calendar(account).day_of(at)
+
     def _judged(self, account: int, record: Judgement) -> None:
         self.judged[account, record.arrival, record.campaign] = record
 
@@ -60,23 +68,23 @@ class TallySaving:
         self.rewards[account, record.id] = record
 
     def _moved(self, account: int, record: Transition) -> None:
-        moved = of_move(record, self.rewards[account, record.reward_id])
+        moved = of_move(record, self.rewards[account, record.reward_id], self._calendar(account))
         if moved is not None:
             self._reward(account, moved, 0, 0, 1)
 
     def _clicked(self, account: int, record: Click) -> None:
-        self._referral(account, of_click(record), 1, 0)
+        self._referral(account, of_click(record, self._calendar(account)), 1, 0)
         if record.is_counted:
-            self._advocate(account, AdvocateSlot(day_of(record.at), record.advocate_id, ""), Advocacy(clicks=1))
+            self._advocate(account, AdvocateSlot(self._day(account, record.at), record.advocate_id, ""), Advocacy(clicks=1))
 
     def _shared(self, account: int, record: Share) -> None:
-        slot, count = of_share(record)
+        slot, count = of_share(record, self._calendar(account))
         self._referral(account, slot, count, 0)
         self._advocate(account, AdvocateSlot(slot.day, record.profile_id, ""), Advocacy(shares=count))
 
     def _linked(self, account: int, record: Shareable) -> None:
         if record.created_at == record.updated_at:
-            self.links[account, record.code.casefold()] = AdvocateSlot(day_of(record.created_at), record.profile_id, "")
+            self.links[account, record.code.casefold()] = AdvocateSlot(self._day(account, record.created_at), record.profile_id, "")
 
     def _credited(self, account: int, record: Credit) -> None:
         self._advocate(account, AdvocateSlot(record.day, record.advocate_id, ""), Advocacy(friends=record.count))
@@ -95,9 +103,10 @@ class TallySaving:
         _add(self.given, (account, slot), added)
 
     def _judgement(self, account: int, judged: Judgement, sign: int) -> None:
-        for slot, amount in of_judgement(judged):
+        calendar = self._calendar(account)
+        for slot, amount in of_judgement(judged, calendar):
             self._referral(account, slot, sign, sign * amount)
-        credited = of_credited(judged)
+        credited = of_credited(judged, calendar)
         if credited is not None:
             self._advocate(account, credited[0], tuple(sign * each for each in credited[1]))
 
@@ -152,9 +161,9 @@ class TallySaving:
         sql = f"SELECT {_REWARD} FROM carray(?) k CROSS JOIN reward r ON r.account_id = ? AND r.id = k.value"
         for account, numbers in known.items():
             for _, created_at, *place, value in list(self.store.database.load(sql, (self.store.database.ints(sorted(numbers)), account))):
-                self._reward(account, RewardSlot(day_of(created_at), *place), -1, -value, 0)
+                self._reward(account, RewardSlot(self._day(account, created_at), *place), -1, -value, 0)
         for (account, _), reward in self.rewards.items():
-            self._reward(account, of_reward(reward), 1, reward.value, 0)
+            self._reward(account, of_reward(reward, self._calendar(account)), 1, reward.value, 0)
 
 
 TALLIED: dict[type, Callable[[TallySaving, int, Any], None]] = {

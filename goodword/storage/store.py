@@ -15,6 +15,7 @@ import msgspec
 from goodword.core import command as c
 from goodword.core.account import Account, Key, Settings
 from goodword.core.block import BlockEntry, Blocks
+from goodword.core.calendar import UTC_DAYS, Calendar
 from goodword.core.campaign import Programs
 from goodword.core.decision import Record
 from goodword.core.delivery import Endpoint, Health
@@ -227,6 +228,11 @@ class Store:
     def _insert_account(self, account: Account) -> None:
         self.database.many("INSERT INTO account VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", [account_row(account)])
 
+    def calendar(self, account: int) -> Calendar:
+        """An account's days."""
+        known = self.accounts.get(account)
+        return known.calendar if known is not None else UTC_DAYS
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written meanwhile is committed together, or not at all."""
@@ -241,8 +247,13 @@ class Store:
     def load_accounts(self) -> None:
         """Read accounts and keys anew."""
         decode = msgspec.json.Decoder(Settings).decode
+        read = msgspec.json.Decoder(Calendar).decode
+        calendars = {account: read(days) for account, days in self.database.load("SELECT account_id, days FROM calendar")}
         rows = self.database.load("SELECT number, id, created_at, settings FROM account")
-        self.accounts = {number: Account(number, id, created_at, decode(settings)) for number, id, created_at, settings in rows}
+        self.accounts = {
+            number: Account(number, id, created_at, decode(settings), calendars.get(number, UTC_DAYS))
+            for number, id, created_at, settings in rows
+        }
         self.accounts_by_id = {account.id: account for account in self.accounts.values()}
         keys = [read_key(row, self.sealer) for row in self.database.load(f"SELECT {KEY_COLUMNS} FROM api_key")]
         self.keys_by_id = {key.id: key for key in keys}

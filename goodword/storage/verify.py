@@ -31,7 +31,6 @@ from goodword.storage.driver import Row
 from goodword.storage.failure import DatabaseFailure
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.rows import split_body
-from goodword.storage.save import DAY_MS
 from goodword.storage.sqlite import DatabaseError
 from goodword.storage.store import Store
 
@@ -52,6 +51,7 @@ _ACCOUNT_TABLES = (
     "receipt",
     "tally",
     "erasure",
+    "calendar",
     "campaign",
     "campaign_version",
     "shareable",
@@ -362,7 +362,7 @@ class _Verifying:
             earlier = self._events_at({(row[1], row[8]) for row in rows if row[8] is not None})
             self.store.fetch_keys(row[3] for row in rows)
             for arrival, account, hash16, number, kind, name, at, _, duplicate_of, amount, currency, body in rows:
-                slot = (account, at // DAY_MS, kind, name, currency or "")
+                slot = (account, self.store.calendar(account).day_of(at), kind, name, currency or "")
                 if duplicate_of is None:
                     counted[slot] += 1
                     amounts[slot] += amount or 0

@@ -15,17 +15,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from goodword.core.period import DAY_MS, next_start, start_of
+from goodword.core.period import next_start, start_of
 from goodword.core.presence import periods_of
 from goodword.core.referral import Journey
 from goodword.storage.cipher import Unreadable
+from goodword.storage.day import day_of
 from goodword.storage.driver import Row
 from goodword.storage.keys import KeyStoreError
 from goodword.storage.store import Store
 
 
 class _Tally(Struct, frozen=True):
-    """A tally: what it is kept by, what it sums, and the statements that count it anew."""
+    """A tally: what it is kept by, what it sums, and the statements that count it anew for account ?1;
+    in braces is a time whose day is meant."""
 
     table: str
     keys: str
@@ -35,9 +37,10 @@ class _Tally(Struct, frozen=True):
 
 def _judged(measure: str, which: str) -> str:
     return (
-        f"SELECT account_id, at / {DAY_MS}, {measure}, campaign_id, reason, origin,"
+        f"SELECT account_id, {{at}}, {measure}, campaign_id, reason, origin,"
         " CASE review WHEN 'open' THEN 'REVIEW' ELSE quality END, coalesce(currency, ''), count(*), coalesce(sum(amount), 0)"
-        f" FROM judgement WHERE advocate_id IS NOT NULL AND quality <> 'NONE' AND {which} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
+        f" FROM judgement WHERE account_id = ?1 AND advocate_id IS NOT NULL AND quality <> 'NONE' AND {which}"
+        " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
     )
 
 
@@ -46,10 +49,10 @@ _REFERRAL = _Tally(
     "account_id day measure campaign_id detail origin quality unit",
     "count amount",
     (
-        f"SELECT account_id, at / {DAY_MS}, 'click', campaign_id, '', origin, CASE counted WHEN 1 THEN 'HIGH' ELSE 'LOW' END, '',"
-        " count(*), 0 FROM click GROUP BY 1, 2, 4, 6, 7",
-        f"SELECT account_id, at / {DAY_MS}, 'share', campaign_id, channel, '', quality, '', sum(max(recipients, 1)), 0"
-        " FROM share GROUP BY 1, 2, 4, 5, 7",
+        "SELECT account_id, {at}, 'click', campaign_id, '', origin, CASE counted WHEN 1 THEN 'HIGH' ELSE 'LOW' END, '',"
+        " count(*), 0 FROM click WHERE account_id = ?1 GROUP BY 1, 2, 4, 6, 7",
+        "SELECT account_id, {at}, 'share', campaign_id, channel, '', quality, '', sum(max(recipients, 1)), 0"
+        " FROM share WHERE account_id = ?1 GROUP BY 1, 2, 4, 5, 7",
         _judged("kind", "kind <> ''"),
         _judged("'first_outcome'", "is_new = 1"),
     ),
@@ -59,11 +62,11 @@ _REWARD = _Tally(
     "account_id day campaign_id supplier_id role state unit",
     "count value moves",
     (
-        f"SELECT account_id, created_at / {DAY_MS}, campaign_id, supplier_id, role, state, unit, count(*), sum(value), 0"
-        " FROM reward GROUP BY 1, 2, 3, 4, 5, 6, 7",
-        f"SELECT t.account_id, t.at / {DAY_MS}, r.campaign_id, r.supplier_id, r.role, t.after, '', 0, 0, count(*) FROM reward_transition t"
-        " JOIN reward r ON r.account_id = t.account_id AND r.id = t.reward_id WHERE t.success = 1 AND t.before <> t.after"
-        " GROUP BY 1, 2, 3, 4, 5, 6",
+        "SELECT account_id, {created_at}, campaign_id, supplier_id, role, state, unit, count(*), sum(value), 0"
+        " FROM reward WHERE account_id = ?1 GROUP BY 1, 2, 3, 4, 5, 6, 7",
+        "SELECT t.account_id, {t_at}, r.campaign_id, r.supplier_id, r.role, t.after, '', 0, 0, count(*) FROM reward_transition t"
+        " JOIN reward r ON r.account_id = t.account_id AND r.id = t.reward_id WHERE t.account_id = ?1 AND t.success = 1"
+        " AND t.before <> t.after GROUP BY 1, 2, 3, 4, 5, 6",
     ),
 )
 _ADVOCATE = _Tally(
@@ -71,15 +74,18 @@ _ADVOCATE = _Tally(
     "account_id day advocate_id unit",
     "links shares clicks sign_ups outcomes friends amount",
     (
-        f"SELECT account_id, created_at / {DAY_MS}, profile_id, '', count(*), 0, 0, 0, 0, 0, 0 FROM shareable WHERE profile_id <> 0"
+        "SELECT account_id, {created_at}, profile_id, '', count(*), 0, 0, 0, 0, 0, 0 FROM shareable WHERE account_id = ?1"
+        " AND profile_id <> 0 GROUP BY 1, 2, 3",
+        "SELECT account_id, {at}, profile_id, '', 0, sum(max(recipients, 1)), 0, 0, 0, 0, 0 FROM share WHERE account_id = ?1"
         " GROUP BY 1, 2, 3",
-        f"SELECT account_id, at / {DAY_MS}, profile_id, '', 0, sum(max(recipients, 1)), 0, 0, 0, 0, 0 FROM share GROUP BY 1, 2, 3",
-        f"SELECT account_id, at / {DAY_MS}, advocate_id, '', 0, 0, count(*), 0, 0, 0, 0 FROM click WHERE counted = 1 GROUP BY 1, 2, 3",
-        f"SELECT account_id, at / {DAY_MS}, advocate_id, '', 0, 0, 0, count(*), 0, 0, 0 FROM judgement WHERE kind = 'sign_up'"
+        "SELECT account_id, {at}, advocate_id, '', 0, 0, count(*), 0, 0, 0, 0 FROM click WHERE account_id = ?1 AND counted = 1"
+        " GROUP BY 1, 2, 3",
+        "SELECT account_id, {at}, advocate_id, '', 0, 0, 0, count(*), 0, 0, 0 FROM judgement WHERE account_id = ?1 AND kind = 'sign_up'"
         " AND advocate_id IS NOT NULL AND quality <> 'NONE' GROUP BY 1, 2, 3",
-        f"SELECT account_id, at / {DAY_MS}, advocate_id, coalesce(currency, ''), 0, 0, 0, 0, count(*), 0, coalesce(sum(amount), 0)"
-        " FROM judgement WHERE kind = 'outcome' AND advocate_id IS NOT NULL AND quality = 'HIGH' AND review <> 'open' GROUP BY 1, 2, 3, 4",
-        "SELECT account_id, day, advocate_id, '', 0, 0, 0, 0, 0, sum(count), 0 FROM credited GROUP BY 1, 2, 3",
+        "SELECT account_id, {at}, advocate_id, coalesce(currency, ''), 0, 0, 0, 0, count(*), 0, coalesce(sum(amount), 0)"
+        " FROM judgement WHERE account_id = ?1 AND kind = 'outcome' AND advocate_id IS NOT NULL AND quality = 'HIGH'"
+        " AND review <> 'open' GROUP BY 1, 2, 3, 4",
+        "SELECT account_id, day, advocate_id, '', 0, 0, 0, 0, 0, sum(count), 0 FROM credited WHERE account_id = ?1 GROUP BY 1, 2, 3",
     ),
 )
 _SLOT = "measure, campaign_id, detail, origin, quality, unit"
@@ -105,9 +111,10 @@ def problems(store: Store, is_pending: Callable[[int], bool]) -> Iterator[str]:
     """What is wrong with tallies, in the transaction the caller opened. `is_pending`: a profile's deletion is yet to be repeated here."""
     gone = {account for (account,) in store.database.load("SELECT DISTINCT account_id FROM erasure")}
     gone |= {tombstone.account_no for tombstone in store.keys.journal(0)}  # what a restored backup does not know was deleted
-    yield from _compare(store, _REFERRAL, lambda slot: slot[2] == "share" and slot[0] in gone)
-    yield from _compare(store, _REWARD, lambda _: False)
-    yield from _compare(store, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
+    for account in sorted(store.accounts):
+        yield from _compare(store, account, _REFERRAL, lambda slot: slot[2] == "share" and slot[0] in gone)
+        yield from _compare(store, account, _REWARD, lambda _: False)
+        yield from _compare(store, account, _ADVOCATE, lambda slot: store.keys.key(slot[2]) is None)
     yield from _people(store, gone, is_pending)
     yield from _months(store)
 
@@ -138,20 +145,22 @@ def events(
         yield f"tally: `{slot[3]}` on day {slot[1]} of account {slot[0]} is missing."
 
 
-def _compare(store: Store, tally: _Tally, may_say_more: Callable[[Row], bool]) -> Iterator[str]:
-    """Where a tally and the recount differ."""
+def _compare(store: Store, account: int, tally: _Tally, may_say_more: Callable[[Row], bool]) -> Iterator[str]:
+    """Where an account's tally and the recount differ."""
     keys = len(tally.keys.split())
     sums = tally.sums.split()
-    counted = " UNION ALL ".join(f"SELECT * FROM ({each}) one" for each in tally.recounts)
+    calendar = store.calendar(account)
+    days = {time.replace(".", "_"): day_of(calendar, time) for time in ("at", "created_at", "t.at")}
+    counted = " UNION ALL ".join(f"SELECT * FROM ({each.format(**days)}) one" for each in tally.recounts)
     names = ", ".join((*tally.keys.split(), *sums))
     negative = ", ".join((*tally.keys.split(), *(f"-{name}" for name in sums)))
     totals = ", ".join(f"sum({name})" for name in sums)
     differs = " OR ".join(f"sum({name}) <> 0" for name in sums)
     sql = (
-        f"WITH together ({names}) AS ({counted} UNION ALL SELECT {negative} FROM {tally.table})"
+        f"WITH together ({names}) AS ({counted} UNION ALL SELECT {negative} FROM {tally.table} WHERE account_id = ?1)"
         f" SELECT {tally.keys.replace(' ', ', ')}, {totals} FROM together GROUP BY {tally.keys.replace(' ', ', ')} HAVING {differs}"
     )
-    for row in store.database.load(sql):
+    for row in store.database.load(sql, (account,)):
         slot, missing = row[:keys], row[keys:]
         if may_say_more(slot) and max(missing) <= 0:
             continue

@@ -82,11 +82,12 @@ async def _drop_periods(engine: Engine, periods: Periods) -> None:
     from goodword.storage import period_expiry
 
     now = engine.clock()
+    calendars = {number: account.calendar for number, account in engine.store.accounts.items()}
     for period in sorted(periods.there["event"]):
         accounts = await engine.alone(partial(period_expiry.due, engine.store, period, now))
         if accounts:
             try:
-                gone = await asyncio.to_thread(period_expiry.drop, periods, period, accounts, now)
+                gone = await asyncio.to_thread(period_expiry.drop, periods, period, accounts, calendars, now)
             except DatabaseFailure as error:  # somebody reads for long; in slices it goes beside them
                 log.warning("period_not_dropped", period=period, error=type(error).__name__)
             else:

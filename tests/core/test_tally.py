@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from goodword.core import tally
+from goodword.core.calendar import UTC_DAYS
 from goodword.core.origin import ORIGINS, origin_of
 from goodword.core.period import (
     PERIODS,
@@ -133,42 +134,43 @@ SLOT = tally.ReferralSlot(3, "outcome", "raf", "SHARE_ID", "x", "HIGH", "EUR")
 
 
 def test_a_judged_event_counts_one_and_its_amount() -> None:
-    assert tally.of_judgement(JUDGED) == [(SLOT, 5000)]
-    assert tally.of_judgement(replace(JUDGED, amount=None, currency=None)) == [(SLOT._replace(unit=""), 0)]
+    assert tally.of_judgement(JUDGED, UTC_DAYS) == [(SLOT, 5000)]
+    assert tally.of_judgement(replace(JUDGED, amount=None, currency=None), UTC_DAYS) == [(SLOT._replace(unit=""), 0)]
 
 
 def test_a_first_outcome_counts_twice_over() -> None:
-    assert tally.of_judgement(replace(JUDGED, is_new=True)) == [(SLOT, 5000), (SLOT._replace(measure="first_outcome"), 5000)]
+    assert tally.of_judgement(replace(JUDGED, is_new=True), UTC_DAYS) == [(SLOT, 5000), (SLOT._replace(measure="first_outcome"), 5000)]
 
 
 def test_what_waits_for_a_person_is_neither_high_nor_low() -> None:
-    assert tally.of_judgement(replace(JUDGED, review="open"))[0][0].quality == "REVIEW"
-    assert tally.of_credited(replace(JUDGED, review="open")) is None
+    assert tally.of_judgement(replace(JUDGED, review="open"), UTC_DAYS)[0][0].quality == "REVIEW"
+    assert tally.of_credited(replace(JUDGED, review="open"), UTC_DAYS) is None
 
 
 @pytest.mark.parametrize("changes", [{"advocate_id": None}, {"quality": "NONE"}])
 def test_what_nobody_is_credited_with_counts_nowhere(changes: dict[str, object]) -> None:
     judged = replace(JUDGED, **changes)
-    assert tally.of_judgement(judged) == []
-    assert tally.of_credited(judged) is None
+    assert tally.of_judgement(judged, UTC_DAYS) == []
+    assert tally.of_credited(judged, UTC_DAYS) is None
 
 
 def test_what_an_advocate_brings() -> None:
-    assert tally.of_credited(JUDGED) == (tally.AdvocateSlot(3, 1, "EUR"), tally.Advocacy(outcomes=1, amount=5000))
-    assert tally.of_credited(replace(JUDGED, amount=None, currency=None)) == (tally.AdvocateSlot(3, 1, ""), tally.Advocacy(outcomes=1))
+    assert tally.of_credited(JUDGED, UTC_DAYS) == (tally.AdvocateSlot(3, 1, "EUR"), tally.Advocacy(outcomes=1, amount=5000))
+    unpaid = replace(JUDGED, amount=None, currency=None)
+    assert tally.of_credited(unpaid, UTC_DAYS) == (tally.AdvocateSlot(3, 1, ""), tally.Advocacy(outcomes=1))
     sign_up = replace(JUDGED, kind="sign_up", quality="LOW")
-    assert tally.of_credited(sign_up) == (tally.AdvocateSlot(3, 1, ""), tally.Advocacy(sign_ups=1))
-    assert tally.of_credited(replace(JUDGED, kind="action")) is None
-    assert tally.of_credited(replace(JUDGED, quality="LOW")) is None
+    assert tally.of_credited(sign_up, UTC_DAYS) == (tally.AdvocateSlot(3, 1, ""), tally.Advocacy(sign_ups=1))
+    assert tally.of_credited(replace(JUDGED, kind="action"), UTC_DAYS) is None
+    assert tally.of_credited(replace(JUDGED, quality="LOW"), UTC_DAYS) is None
 
 
 def test_clicks_and_shares() -> None:
     click = Click("c", DAY, ProfileId(1), "raf", "raf", "code", Evidence(site="t.co"))
-    assert tally.of_click(click) == tally.ReferralSlot(1, "click", "raf", "", "x", "HIGH", "")
-    assert tally.of_click(replace(click, is_counted=False)).quality == "LOW"
+    assert tally.of_click(click, UTC_DAYS) == tally.ReferralSlot(1, "click", "raf", "", "x", "HIGH", "")
+    assert tally.of_click(replace(click, is_counted=False), UTC_DAYS).quality == "LOW"
     share = Share(1, ProfileId(1), DAY, "EMAIL", "code", "raf", "raf", ("a@b.example", "c@d.example"))
-    assert tally.of_share(share) == (tally.ReferralSlot(1, "share", "raf", "EMAIL", "", "HIGH", ""), 2)
-    assert tally.of_share(replace(share, recipients=(), quality="LOW"))[1] == 1
+    assert tally.of_share(share, UTC_DAYS) == (tally.ReferralSlot(1, "share", "raf", "EMAIL", "", "HIGH", ""), 2)
+    assert tally.of_share(replace(share, recipients=(), quality="LOW"), UTC_DAYS)[1] == 1
 
 
 def test_the_credited_click_says_where_it_came_from() -> None:
@@ -181,11 +183,11 @@ def test_the_credited_click_says_where_it_came_from() -> None:
 def test_rewards_and_their_moves() -> None:
     reward = Reward(1, ProfileId(1), ProfileId(2), "raf", 1, "raf", "r", "friend", "points", "FULFILLED", "POINTS", 10, 7, DAY, DAY)
     place = tally.RewardSlot(1, "raf", "points", "friend", "FULFILLED", "POINTS")
-    assert tally.of_reward(reward) == place
+    assert tally.of_reward(reward, UTC_DAYS) == place
     move = Transition(1, ProfileId(1), 1, 2 * DAY, "EARNED", "FULFILLED")
-    assert tally.of_move(move, reward) == place._replace(day=2, unit="")
-    assert tally.of_move(replace(move, is_success=False), reward) is None
-    assert tally.of_move(replace(move, before="SENT", after="SENT"), reward) is None
+    assert tally.of_move(move, reward, UTC_DAYS) == place._replace(day=2, unit="")
+    assert tally.of_move(replace(move, is_success=False), reward, UTC_DAYS) is None
+    assert tally.of_move(replace(move, before="SENT", after="SENT"), reward, UTC_DAYS) is None
 
 
 # -- people ----------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from goodword.storage.query.place import places_of
 from goodword.storage.query.preview import preview
 from goodword.storage.store import Store
 from goodword.storage.verify import verify
+from goodword.storage.zone import turns_of
 from goodword.worker import retention
 from goodword.worker.lease import Leases
 from tests.referral.town import Town
@@ -243,6 +244,7 @@ def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_pat
     periods = store.nodes.periods
     town.now = start_of_month(periods.first_month) + 10 * DAY_MS
     other = town.engine.execute([c.CreateAccount("other")])[0].value
+    town.engine.execute([c.SetCalendar(1, 0, turns_of("Australia/Sydney", town.now))])
     found = live(town)
     said = {"type": "track", "event": "Looked", "userId": "u", "messageId": "m"}
     town.engine.execute([received(said, town.now, other)])
@@ -258,7 +260,7 @@ def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_pat
     due = period_expiry.due(store, 0, town.now)
     assert due.keys() == {1, other}
     with pytest.raises(Conflict, match=f"account {other}"):  # who wrote there after it was looked at
-        period_expiry.drop(periods, 0, {1: due[1]}, town.now)
+        period_expiry.drop(periods, 0, {1: due[1]}, {}, town.now)
     assert period_expiry.due(store, 0, periods.ended_at(0) - 1) == {}
     assert period_expiry.due(store, 1, town.now) == {}
     before = store.database.read("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5")
@@ -267,10 +269,10 @@ def test_a_period_goes_whole_where_it_is_due_for_everybody(store: Store, tmp_pat
         with store.database.snapshot():
             list(store.database.load("SELECT 1 FROM event LIMIT 1"))
             with pytest.raises(DatabaseFailure):
-                period_expiry.drop(periods, 0, due, town.now)
+                period_expiry.drop(periods, 0, due, {}, town.now)
         assert store.database.read("SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5") == before
         assert period_expiry.due(store, 0, town.now) == due
-    assert period_expiry.drop(periods, 0, due, town.now) > 400
+    assert period_expiry.drop(periods, 0, due, {1: store.calendar(1)}, town.now) > 400
     assert {arrival for (arrival,) in store.database.read("SELECT arrival FROM event")} == {*found.values(), later.arrival}
     assert store.database.read("SELECT count(*) FROM event_p0 WHERE length(body) > 0") == [(0,)]
     assert expire(store, town.now) == expire(store, town.now, other) == 0
@@ -319,7 +321,7 @@ def test_while_a_period_goes_everybody_writes_and_reads_on(store: Store, tmp_pat
             after, upto = 0, next(iter(due.values()))
             late = expiry.Expiring(store, 1, after, upto, town.now)
             list(late.read_claims())
-            assert period_expiry.drop(periods, 0, due, town.now) > 400
+            assert period_expiry.drop(periods, 0, due, {}, town.now) > 400
         finally:
             stop.set()
         writing.result(120)

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from goodword.api.server.call import Call, Download, Endpoint, endpoint
 from goodword.api.server.errors import ServerRefusal
 from goodword.core.account import Right
-from goodword.core.period import PERIODS, day_of, write_day
+from goodword.core.period import PERIODS, write_day
 from goodword.core.report import REPORTS, Report, Request, Unreadable, read_request
 from goodword.core.report_file import EXTENSION, FORMATS, MEDIA, Format, read_format, write
 from goodword.core.times import write_time
@@ -106,7 +106,7 @@ def _read(call: Call, report: str, parameters: dict[str, Any]) -> Request:
     if not isinstance(listed, list) or len(listed) > CAMPAIGNS_MAX or not all(isinstance(each, str) and len(each) < 100 for each in listed):
         raise ServerRefusal("invalid_parameter", f"campaign_ids is a list of at most {CAMPAIGNS_MAX} ids.", parameter="campaign_ids")
     said = {"report": report, "period": parameters.get("period"), "from": parameters.get("from"), "to": parameters.get("to")}
-    request = read_request({**said, "campaigns": listed}, day_of(call.intake.engine.clock()))
+    request = read_request({**said, "campaigns": listed}, call.store.calendar(call.account).day_of(call.intake.engine.clock()))
     if isinstance(request, Unreadable):
         code = "report_type_not_found" if request.parameter == "report" else "invalid_parameter"
         raise ServerRefusal(code, request.reason, parameter=request.parameter)

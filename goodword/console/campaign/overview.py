@@ -8,7 +8,7 @@ from starlette.responses import Response
 from goodword.console.campaign.edit import author_of, campaign_of
 from goodword.console.page import Page, PageRefused, changes, shows
 from goodword.core import command as c
-from goodword.core.campaign import DAY_MS, ENDED_DAYS, MOVES, Campaign, Document, State
+from goodword.core.campaign import ENDED_DAYS, MOVES, Campaign, Document, State
 from goodword.core.reward import UNITS
 from goodword.core.times import Millis
 from goodword.hosted.voice import voice_of
@@ -99,7 +99,7 @@ def document_shown(campaign: Campaign, now: Millis) -> Document:
 
 async def index(page: Page) -> Response:
     """`GET /campaigns`."""
-    counts = figures(page.store, page.account, page.now - DAYS * DAY_MS)
+    counts = figures(page.store, page.account, page.today - DAYS + 1)
     every = page.query("archived") == "1"
     rows, archived = [], 0
     for each in campaigns.campaigns(page.store, page.account):
@@ -117,7 +117,7 @@ async def show(page: Page) -> Response:
     """`GET /campaigns/{id}`."""
     campaign, now = campaign_of(page), page.now
     state, document = campaign.state_at(now), document_shown(campaign, now)
-    mine = figures(page.store, page.account, now - DAYS * DAY_MS).get(campaign.id, Figures())
+    mine = figures(page.store, page.account, page.today - DAYS + 1).get(campaign.id, Figures())
     moves = [MEANING[each] for each in MOVES[state] if campaign.published or each == "ARCHIVED"]
     if state in ("NOT_LAUNCHED", "STOPPED", "ENDED"):  # launching is publishing, which shows what it puts in force
         moves = [each for each in moves if each.state != "LIVE"]

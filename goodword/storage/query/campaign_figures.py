@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from goodword.core.period import day_of
-from goodword.core.times import Millis
 from goodword.storage.store import Store
 
 
@@ -24,14 +22,13 @@ class Figures(Struct):
 _MEASURES = {"share": "shares", "click": "clicks", "sign_up": "sign_ups", "outcome": "outcomes"}
 
 
-def figures(store: Store, account: int, since: Millis) -> dict[str, Figures]:
-    """Counts by campaign from the day of a time on."""
-    day = day_of(since)
+def figures(store: Store, account: int, first: int) -> dict[str, Figures]:
+    """Counts by campaign from a day of the account on."""
     found: dict[str, Figures] = {}
     rows = store.database.read(
         "SELECT campaign_id, measure, sum(count) FROM referral_tally WHERE account_id = ? AND day >= ? AND quality = 'HIGH'"
         " GROUP BY campaign_id, measure",
-        (account, day),
+        (account, first),
     )
     for campaign, measure, count in rows:
         if measure in _MEASURES:
@@ -39,7 +36,7 @@ def figures(store: Store, account: int, since: Millis) -> dict[str, Figures]:
     rows = store.database.read(
         "SELECT campaign_id, unit, sum(count), sum(value) FROM reward_tally WHERE account_id = ? AND day >= ? AND unit <> ''"
         " AND state NOT IN ('CANCELED', 'REVOKED', 'EXPIRED', 'FAILED') GROUP BY campaign_id, unit ORDER BY campaign_id, unit",
-        (account, day),
+        (account, first),
     )
     for campaign, unit, count, value in rows:
         mine = found.setdefault(campaign, Figures())

@@ -24,7 +24,6 @@ from goodword.storage.store import Store
 
 LIMIT_MAX = 10_000
 BATCH = 500
-DAY_MS = 24 * 3_600_000
 NAMED_DAYS = 30
 LogVerdict = Literal["stored", "duplicate", "dropped", "rejected"]
 VERDICTS: tuple[LogVerdict, ...] = get_args(LogVerdict)
@@ -182,7 +181,7 @@ def event_names(store: Store, account: int, now: Millis, limit: int = 50) -> lis
     rows = store.database.read(
         "SELECT name, sum(count) FROM tally WHERE account_id = ? AND day >= ? AND type = ? AND name <> ''"
         " GROUP BY name ORDER BY sum(count) DESC, name LIMIT ?",
-        (account, now // DAY_MS - NAMED_DAYS, TYPE_CODES["track"], limit),
+        (account, store.calendar(account).day_of(now) - NAMED_DAYS, TYPE_CODES["track"], limit),
     )
     return [name for name, _ in rows]
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from goodword.core.period import DAY_MS, Period, start_of, starts
+from goodword.core.period import Period, start_of, starts
 from goodword.core.report import Figures, Money
 from goodword.core.reward import GONE
-from goodword.core.times import Millis
 from goodword.storage.query import report as counts
 from goodword.storage.query.report import Advocate
 from goodword.storage.store import Store
@@ -77,11 +76,11 @@ def _places(found: Overview, day: int) -> tuple[Figures, ...]:
     return (found.now, found.course[start_of(found.grain, day)]) if day >= found.first else (found.before,)
 
 
-def last_activity(store: Store, account: int) -> Millis | None:
+def last_activity(store: Store, account: int) -> int | None:
     """The last day that anything of a referral is counted on; None where nothing ever was."""
     sql = "SELECT day FROM referral_tally WHERE account_id = ? ORDER BY day DESC LIMIT 1"
     rows = store.database.read(sql, (account,))
-    return rows[0][0] * DAY_MS if rows else None
+    return int(rows[0][0]) if rows else None
 
 
 def main_currencies(figures: Figures, own: str, most: int) -> list[tuple[str, Money]]:

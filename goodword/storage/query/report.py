@@ -1,6 +1,6 @@
 """The counts that reports and the overview are made of, from tallies alone: no statement here reads events, people or rewards.
 
-Days are inclusive, UTC, numbered from 1970. Every statement names the account (law 8). What is counted names nobody (law 4).
+Days are inclusive, the account's, numbered from 1970. Every statement names the account (law 8). What is counted names nobody (law 4).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from goodword.core.money import write_money
-from goodword.core.period import DAY_MS
 from goodword.core.profile import Profile
 from goodword.core.report import Cell, Request
 from goodword.core.reward import GONE, Reward, RewardState
@@ -21,9 +20,10 @@ CHUNK = 200
 Chunk = list[list[Cell]]
 
 
-def bounds(request: Request) -> tuple[Millis, Millis]:
+def bounds(store: Store, account: int, request: Request) -> tuple[Millis, Millis]:
     """From when, and before when."""
-    return request.first * DAY_MS, (request.last + 1) * DAY_MS
+    calendar = store.calendar(account)
+    return calendar.start_of(request.first), calendar.start_of(request.last + 1)
 
 
 def names_of(store: Store, account: int, numbers: Iterable[int]) -> dict[int, list[Cell]]:
@@ -47,7 +47,7 @@ def _text(profile: Profile, name: str) -> str | None:
 
 def conversions(store: Store, account: int, request: Request) -> Iterator[Chunk]:
     """Referred outcomes, oldest first."""
-    since, until = bounds(request)
+    since, until = bounds(store, account, request)
     narrowed, values = of_campaigns(store, request.campaigns)
     sql = (
         "SELECT j.at, j.arrival, j.campaign_id, j.program, j.friend_id, j.advocate_id, j.reason, j.origin, j.quality, j.review, j.amount,"
@@ -89,7 +89,7 @@ def _conversions(store: Store, account: int, rows: list[Row]) -> Chunk:
 
 def rewards(store: Store, account: int, request: Request) -> Iterator[Chunk]:
     """Rewards by when they were earned."""
-    since, until = bounds(request)
+    since, until = bounds(store, account, request)
     narrowed, values = of_campaigns(store, request.campaigns)
     sql = (
         f"SELECT {REWARD} FROM reward r WHERE r.account_id = ? AND r.created_at >= ? AND r.created_at < ?"
@@ -113,7 +113,7 @@ def moves_to(state: RewardState | None) -> Callable[[Store, int, Request], Itera
 
 
 def _moves(store: Store, account: int, request: Request, state: RewardState | None) -> Iterator[Chunk]:
-    since, until = bounds(request)
+    since, until = bounds(store, account, request)
     narrowed, values = of_campaigns(store, request.campaigns)
     wanted = " AND t.after = ?" if state is not None else ""
     sql = (

@@ -10,7 +10,6 @@ from goodword.core.event import TYPE_NAMES
 from goodword.core.money import write_money
 from goodword.core.times import FOREVER, Millis
 from goodword.storage.driver import Database, Row
-from goodword.storage.save import DAY_MS
 from goodword.storage.store import Store
 
 
@@ -45,7 +44,6 @@ class Stats(Struct):
 
 def stats(store: Store, *, days: int | None = None, now: Millis = 0, account: int | None = None) -> Stats:
     """Counts of every account, or of one; from any thread. With `days`, only events of the last so many days by their own time."""
-    first = 0 if days is None else now // DAY_MS - days + 1
     database = store.database
     accounts = []
     for number, held in sorted(store.accounts.items()):
@@ -60,7 +58,7 @@ def stats(store: Store, *, days: int | None = None, now: Millis = 0, account: in
                 _count(database, "audience WHERE account_id = ?", number),
                 _count(database, "erasure WHERE account_id = ?", number),
                 {str(verdict): int(count) for verdict, count in verdicts},
-                _names(database, number, first),
+                _names(database, number, 0 if days is None else held.calendar.day_of(now) - days + 1),
             )
         )
     sizes = {file.name: file.stat().st_size for file in sorted(store.directory.iterdir()) if file.is_file()} if account is None else {}
