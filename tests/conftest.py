@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.browser import chromium, node, node_modules
 from tests.postgres import NoPostgres
@@ -18,6 +19,10 @@ from tests.stores import Pool, open_in_postgres
 
 # a shell that starts this in the background has it ignore Ctrl-C, and the programs that tests interrupt would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# on a busy machine an example may take long, and what fails today must fail tomorrow
+settings.register_profile("goodword", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("goodword")
 
 __all__ = ["chromium", "node", "node_modules"]
 

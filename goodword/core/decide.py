@@ -16,7 +16,7 @@ from goodword.core.delivery import merged_announced
 from goodword.core.event import Event, EventRef
 from goodword.core.facts import Facts, brings_email, needs_profile
 from goodword.core.fresh import Fresh
-from goodword.core.hearing import announced, hear, rejudged
+from goodword.core.hearing import announced, hear, is_anothers, rejudged
 from goodword.core.privacy import erase, unsuppress
 from goodword.core.profile import (
     KEYS_MAX,
@@ -103,10 +103,15 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
         assert owner.profile_id is not None
         profile_id = owner.profile_id
     claim = understood.claim
+    claimed: EventRef | None = None
     if claim is not None:
         duplicate_of = facts.claims.get(claim)
         if duplicate_of is None:
             records.append(Claim(claim, fresh.arrival, profile_id, message_id))
+        elif is_anothers(understood, duplicate_of, _as_left(records, profile_id, facts), facts):
+            claimed, duplicate_of = duplicate_of, None
+            records.append(Claim(claim, fresh.arrival, profile_id, message_id, moves=True))
+            records.append(Repeats(claimed.arrival, fresh.arrival))
     kind = events.TYPE_CODES[message.type]
     body = b"" if kind in (3, 4) and not understood.flags & events.IS_EVENT else message.raw
     if notes and body:
@@ -129,7 +134,7 @@ def _receive(command: c.Receive, facts: Facts, now: Millis, fresh: Fresh) -> Dec
     )
     referrals = facts.referrals
     if understood.signals is not None or referrals.endpoints or (referrals.programs.listened and len(records) > 1):
-        records.extend(_hear(understood, profile_id, records, duplicate_of, facts, now, fresh))
+        records.extend(_hear(understood, profile_id, records, duplicate_of, claimed, facts, now, fresh))
     if duplicate_of is not None:
         return Decision(
             Outcome("duplicate", duplicate_of.arrival, duplicate_of.message_id, duplicate_of.profile_id, value=duplicate_of.event_id),
@@ -153,6 +158,7 @@ def _hear(
     profile_id: ProfileId,
     records: list[Record],
     duplicate_of: EventRef | None,
+    claimed: EventRef | None,
     facts: Facts,
     now: Millis,
     fresh: Fresh,
@@ -161,18 +167,23 @@ def _hear(
     merged = {record.source: record.target for record in records if type(record) is Merged}
     if merged:
         facts.merged = {**facts.merged, **merged}
-    changed = [record for record in records if type(record) is Profile]
-    profile = next((record for record in reversed(changed) if record.id == profile_id), None) or facts.profiles.get(profile_id)
+    profile = _as_left(records, profile_id, facts)
     if profile is None:
         return []
     more: list[Record] = []
-    left = next((record for record in changed if _lost_device_to(record, profile_id)), None)
+    left = next((record for record in records if type(record) is Profile and _lost_device_to(record, profile_id)), None)
     listens = facts.referrals.programs.listened and (left is not None or brings_email(understood, facts))
     if understood.signals is not None or merged or listens:
-        more = hear(understood, profile, duplicate_of, facts, now, fresh, left)
+        more = hear(understood, profile, duplicate_of, facts, now, fresh, left, claimed)
     if facts.referrals.endpoints and duplicate_of is None and (told := announced(understood, profile, fresh.arrival, now)) is not None:
         more.append(told)
     return more
+
+
+def _as_left(records: list[Record], profile_id: ProfileId, facts: Facts) -> Profile | None:
+    """A message's person as its rows leave them; None where deciding did not need to know them."""
+    changed = (record for record in reversed(records) if type(record) is Profile and record.id == profile_id)
+    return next(changed, None) or facts.profiles.get(profile_id)
 
 
 def _lost_device_to(profile: Profile, profile_id: ProfileId) -> bool:

@@ -42,7 +42,8 @@ class Identity(Struct, frozen=True, gc=False):
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """A dedup key, taken for ever by one event; its time and amount are for the commands that follow in the group."""
+    """A dedup key, taken for ever by one event; its time and amount are for the commands that follow in the group. `moves`: an event
+    had it that only a browser said, and a server says it of somebody else."""
 
     key: str
     arrival: int
@@ -50,6 +51,7 @@ class Claim(Struct, frozen=True, gc=False):
     message_id: str
     at: Millis = 0
     amount: int | None = None
+    moves: bool = False
 
 
 class Merged(Struct, frozen=True, gc=False):
@@ -61,7 +63,8 @@ class Merged(Struct, frozen=True, gc=False):
 
 
 class Repeats(Struct, frozen=True, gc=False):
-    """An event turned out to repeat an earlier one, when the profiles of the two became one."""
+    """An event turned out to repeat another: an earlier one, when the profiles of the two became one, or a later one, by which a server
+    said whose order it is that a browser had claimed."""
 
     arrival: int
     of: int

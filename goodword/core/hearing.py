@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from goodword.core.fulfilment import Moving
 from goodword.core.judge import settle
 from goodword.core.message import Message, read_object
 from goodword.core.money import write_money
-from goodword.core.profile import Profile
+from goodword.core.profile import Profile, may_be_one
 from goodword.core.referral import Cancellation, Evidence, Journey, Signals, Step, Touch
 from goodword.core.reward import follows
 from goodword.core.signal import coupon_of
@@ -77,9 +77,10 @@ def hear(
     now: Millis,
     fresh: Fresh,
     left: Profile | None = None,
+    claimed: EventRef | None = None,
 ) -> list[Record]:
     """The rows of what a message says about referrals. `profile` is its person, as the message leaves them, `left` the one whose device
-    it takes over."""
+    it takes over, `claimed` the event by which a browser claimed the order for somebody else."""
     signals = understood.signals or _SILENT
     message = understood.message
     before = journey_of(profile, facts)
@@ -101,6 +102,8 @@ def hear(
         if _is_first_of_server(understood, signals, facts):
             facts.referrals.servers_since = now
             records.append(ServerOutcomes(now))
+        if claimed is not None:
+            records += _contest(claimed, profile, facts, now, fresh)
     elif signals.kind == "step" and duplicate_of is not None:
         records += _confirm(understood, duplicate_of, profile, facts, now, fresh)
         journey = journey_of(profile, facts) if records else journey
@@ -183,11 +186,14 @@ def _stepped(
 def _cancel(
     understood: Understood, signals: Signals, profile: Profile, journey: Journey, facts: Facts, fresh: Fresh
 ) -> tuple[tuple[Profile, Journey] | None, Journey, list[Record]]:
-    """An order taken back: in the journey of whoever bought, or, before that is known, in that of whoever said it."""
+    """An order taken back: in the journey of whoever bought, or, before that is known, in that of whoever said it. A browser speaks for
+    its own person alone."""
     if not signals.order:
         return None, journey, []
-    message = understood.message
-    taken = Cancellation(message.message_id, signals.order, message.at, signals.amount)
+    message, from_browser = understood.message, bool(understood.flags & FROM_BROWSER)
+    taken = Cancellation(message.message_id, signals.order, message.at, signals.amount, from_browser)
+    if from_browser:
+        return None, replace(journey, cancellations=(*journey.cancellations, taken)), []
     records: list[Record] = []
     claim = cancel_claim(signals.order)
     if claim not in facts.claims:
@@ -217,6 +223,31 @@ def _confirm(understood: Understood, original: EventRef, profile: Profile, facts
         return []
     journey = replace(journey, steps=steps)
     records = settle(journey, owner, facts, now, fresh)
+    for record in records:
+        facts.referrals.lay(record)
+    return records
+
+
+def is_anothers(understood: Understood, original: EventRef, profile: Profile | None, facts: Facts) -> bool:
+    """Whether a server says what only a browser had said, and of somebody else: who knows the next order's number could claim it. The
+    server's word stands (trust.md). `profile` is the message's person, as the message leaves them."""
+    signals = understood.signals
+    if profile is None or signals is None or signals.kind != "step" or understood.flags & FROM_BROWSER:
+        return False
+    owner = facts.profile(original.profile_id)
+    if owner is None or owner.id in (profile.id, *profile.sources):
+        return False
+    return any(step.arrival == original.arrival and step.from_browser for step in journey_of(owner, facts).steps)
+
+
+def _contest(claimed: EventRef, profile: Profile, facts: Facts, now: Millis, fresh: Fresh) -> list[Record]:
+    """Whoever had claimed the order has it no longer; where the two may be one person, a person looks at it."""
+    owner = facts.profile(claimed.profile_id)
+    assert owner is not None, "`is_anothers` found them"
+    contested: Literal["perhaps", "surely"] = "perhaps" if may_be_one(owner, profile) else "surely"
+    journey = journey_of(owner, facts)
+    steps = tuple(replace(step, contested=contested) if step.arrival == claimed.arrival else step for step in journey.steps)
+    records = settle(replace(journey, steps=steps), owner, facts, now, fresh)
     for record in records:
         facts.referrals.lay(record)
     return records

@@ -212,7 +212,7 @@ def _settle(found: Identified, key: IdentityKey, owner: Profile | None, barrier_
             return
         found.profile = with_key(profile, key, now, barrier_at)
         found.binds.append((key, profile.id))
-    elif key[0] == "a" and not _may_be_one(profile, owner):
+    elif key[0] == "a" and not may_be_one(profile, owner):
         _move_device(found, key, owner, barrier_at, now)
     elif profile.user_id is not None and owner.user_id is not None:
         found.profile = _changed(profile, Change("conflict", now, key, owner.id))
@@ -221,8 +221,8 @@ def _settle(found: Identified, key: IdentityKey, owner: Profile | None, barrier_
         absorb(found, owner, now)
 
 
-def _may_be_one(one: Profile, other: Profile) -> bool:
-    """Whether two profiles seen on one device may be one person: not two user ids, and not two e-mails."""
+def may_be_one(one: Profile, other: Profile) -> bool:
+    """Whether two profiles seen on one device, or with one order, may be one person: not two user ids, and not two e-mails."""
     return not (one.user_id and other.user_id) and not (one.emails and other.emails)
 
 

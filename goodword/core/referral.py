@@ -240,6 +240,8 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     """What a server said the same order is worth, where a browser had said it first."""
     said: dict[str, Any] | None = None
     """Those properties that a reward's checks look at; None where they are not known."""
+    contested: Literal["", "perhaps", "surely"] = ""
+    """Where only a browser said it: whether a server said the same order of somebody else, who is perhaps or surely another person."""
 
     @property
     def turn(self) -> tuple[Millis, str, str]:
@@ -255,6 +257,11 @@ class Cancellation(Struct, frozen=True, array_like=True, gc=False):
     order: str
     at: Millis
     amount: int | None = None
+    from_browser: bool = False
+
+    def is_about(self, step: Step) -> bool:
+        """Whether it takes this order back: what only a browser says, anyone may, so it reaches no order that a server said."""
+        return bool(step.key) and self.order == step.key and (step.from_browser or not self.from_browser)
 
 
 class Standing(Struct, frozen=True, array_like=True):

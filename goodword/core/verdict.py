@@ -187,6 +187,8 @@ def _verdict(
         rules = _judged(docket, replace(case, settled_at=max(until, case.settled_at)), document, standing)
     amount, canceled = _net(docket, step)
     rules.append(canceled)
+    if step.contested:
+        rules.append(_contested(docket, step))
     limits = [each for each in rules if each.rule in STICKY and each.result != "UNKNOWN"]
     limits += [each for each in standing.limits if each.rule not in STICKY]
     standing = replace(standing, limits=tuple(limits), judged_for=advocate.id if advocate is not None else None)
@@ -293,7 +295,7 @@ def ancestors_of(docket: Docket, advocate: Profile) -> tuple[ProfileId, ...]:
 
 def _net(docket: Docket, step: Step) -> tuple[int | None, Passed]:
     """What is left of a step's value after returns, and whether it was taken back as a whole."""
-    about = [each for each in docket.journey.cancellations if step.key and each.order == step.key]
+    about = [each for each in docket.journey.cancellations if each.is_about(step)]
     if not about:
         return step.amount, Passed("not_canceled", "PASS")
     whole = any(each.amount is None or step.amount is None or each.amount >= step.amount for each in about)
@@ -301,6 +303,16 @@ def _net(docket: Docket, step: Step) -> tuple[int | None, Passed]:
     if whole or left <= 0:
         return 0, Passed("not_canceled", "FAIL", "the order was canceled or returned")
     return left, Passed("not_canceled", "PASS", "a part of the order was returned")
+
+
+def _contested(docket: Docket, step: Step) -> Passed:
+    """Of an order that a browser claimed, and a server said of somebody else. If the two became one person since, the server's counts."""
+    rule = "same_buyer"
+    if any(each.key == step.key and not each.contested for each in docket.steps):
+        return Passed(rule, "FAIL", "it is the same order that a server said")
+    if step.contested == "surely":
+        return Passed(rule, "FAIL", "only a browser said it, and a server said that somebody else placed this order")
+    return Passed(rule, "REVIEW", "only a browser said it, and a server said the order of another profile, perhaps the same person's")
 
 
 def _barred_at(profile: Profile) -> Millis:

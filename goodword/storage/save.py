@@ -100,7 +100,11 @@ class Saving:
         store = self.store
         match record:
             case Claim():
-                self.others["claim"].append((account, store.sealer.hash_again(account, record.key), record.arrival))
+                key = store.sealer.hash_again(account, record.key)
+                if record.moves:
+                    self.others["claim moved"].append((record.arrival, account, key))
+                else:
+                    self.others["claim"].append((account, key, record.arrival))
             case Receipt(refers=refers):
                 self.others["receipt"].append((
                     account, record.arrival, record.received_at, record.verdict, record.type, record.reason, record.door,
@@ -192,7 +196,7 @@ class Saving:
         return changed | self.referrals.changed_accounts
 
     def _mark_repeat(self, account: int, of: int, arrival: int) -> None:
-        """Two profiles with a registration each became one: the later event turns into a duplicate, in the log and the tally."""
+        """An event turned out to repeat another (`Repeats`): it turns into a duplicate, in the log and the tally."""
         database = self.store.database
         rows = database.write(
             "UPDATE event SET duplicate_of = ? WHERE account_id = ? AND arrival = ? AND duplicate_of IS NULL"
@@ -248,6 +252,7 @@ class Saving:
 
 _STATEMENTS = {
     "claim": "INSERT INTO claim VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    "claim moved": "UPDATE claim SET arrival = ? WHERE account_id = ? AND key = ?",
     "receipt": "INSERT INTO receipt VALUES (?,?,?,?,?,?,?,?,?)",
     "merged": "INSERT INTO merged VALUES (?, ?, ?, ?)"
     " ON CONFLICT (account_id, source) DO UPDATE SET target = excluded.target, at = excluded.at",

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from goodword.core.event import TYPE_CODES, TYPE_NAMES
+from goodword.core.event import FROM_BROWSER, TYPE_CODES, TYPE_NAMES
 from goodword.core.message import Rejection, parse
 from goodword.core.profile import Profile
 from goodword.storage import fold, verify_delivery, verify_reward, verify_tally
@@ -351,7 +351,7 @@ class _Verifying:
         repeated: Counter[tuple[Any, ...]] = Counter()
         amounts: Counter[tuple[Any, ...]] = Counter()
         sql = (
-            "SELECT arrival, account_id, hash, profile_id, type, name, at, received_at, duplicate_of, amount, currency, body"
+            "SELECT arrival, account_id, hash, profile_id, type, name, at, received_at, duplicate_of, amount, currency, body, flags"
             " FROM event ORDER BY arrival"
         )
         total = 0
@@ -359,16 +359,17 @@ class _Verifying:
         for rows in self._batches(sql):
             total += len(rows)
             yield from self._places(rows, newest)
-            earlier = self._events_at({(row[1], row[8]) for row in rows if row[8] is not None})
+            known = self._events_at({(row[1], row[8]) for row in rows if row[8] is not None})
             self.store.fetch_keys(row[3] for row in rows)
-            for arrival, account, hash16, number, kind, name, at, _, duplicate_of, amount, currency, body in rows:
+            for arrival, account, hash16, number, kind, name, at, _, duplicate_of, amount, currency, body, flags in rows:
                 slot = (account, self.store.calendar(account).day_of(at), kind, name, currency or "")
                 if duplicate_of is None:
                     counted[slot] += 1
                     amounts[slot] += amount or 0
                 else:
                     repeated[slot] += 1
-                    if duplicate_of >= arrival or (account, duplicate_of) not in earlier:
+                    is_claimed = flags & FROM_BROWSER and duplicate_of > arrival  # a server said later whose order it is
+                    if not (duplicate_of < arrival or is_claimed) or (account, duplicate_of) not in known:
                         yield f"Event {arrival} repeats event {duplicate_of}, which is not an earlier one of its account."
                 yield from self._body(arrival, account, hash16, number, kind, body)
         yield from verify_tally.events(self.store, counted, repeated, amounts)

@@ -123,7 +123,8 @@ class World:
                 case Identity():
                     rows.owners[record.key] = Owner(record.profile_id, record.barrier_at)
                 case Claim():
-                    rows.claims.setdefault(record.key, EventRef(record.arrival, record.profile_id, b"id%d" % record.arrival))
+                    ref = EventRef(record.arrival, record.profile_id, b"id%d" % record.arrival)
+                    rows.claims[record.key] = ref if record.moves else rows.claims.get(record.key, ref)
                 case Merged():
                     rows.profiles.pop(record.source, None)
                     rows.merged[record.source] = record.target

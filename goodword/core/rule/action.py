@@ -12,8 +12,10 @@ from goodword.core.reward import DAY_MS, Done, read_value
 
 
 def is_undone(step: Step, journey: Journey) -> bool:
-    """Whether the order a step is about was taken back as a whole."""
-    about = [each.amount for each in journey.cancellations if step.key and each.order == step.key]
+    """Whether the order a step is about was taken back as a whole, or is somebody else's."""
+    if step.contested:
+        return True
+    about = [each.amount for each in journey.cancellations if each.is_about(step)]
     return any(amount is None or step.amount is None for amount in about) or sum(amount or 0 for amount in about) >= (step.amount or 1)
 
 

@@ -56,13 +56,15 @@ def _brought_at(case: Case) -> Millis:
 
 
 def _purchases(case: Case) -> list[Millis]:
-    """When the friend bought, but for what was taken back as a whole."""
-    undone = {each.order for each in case.journey.cancellations if each.amount is None}
+    """When the friend bought, but for what was taken back as a whole, or is somebody else's order."""
+    undoing = [each for each in case.journey.cancellations if each.amount is None]
     own = case.step.arrival
     return [
         step.at
         for step in case.journey.steps
-        if step.arrival != own and step.name.casefold() in case.outcomes and not (step.key and step.key in undone)
+        if step.arrival != own
+        and step.name.casefold() in case.outcomes
+        and not (step.contested or any(each.is_about(step) for each in undoing))
     ]
 
 

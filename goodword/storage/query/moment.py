@@ -159,6 +159,8 @@ def cancellation_moment(taken: Cancellation, step: Step | None) -> Moment:
     part = taken.amount is not None and step is not None and step.amount is not None and taken.amount < step.amount
     value = f": {write_money(taken.amount, step.currency)} {step.currency}" if part and step and taken.amount and step.currency else ""
     why = f"A part of order {taken.order} was returned{value}." if part else f"Order {taken.order} was canceled or returned."
+    if step is not None and not taken.is_about(step):
+        why = f"A browser said that order {taken.order} was canceled or returned. A server had said the order, so that does not count."
     return Moment(taken.at, "cancellation", why, {"order": taken.order, "is_partial": part})
 
 
