@@ -1,6 +1,7 @@
 """The engine alone: `python -m bench.engine`. CPU microseconds a message without HTTP, in one process, by stage.
 
 CPU time hardly depends on what else runs, so this tells more on a busy machine than a rate does. The best of several rounds is printed.
+With `--postgres` the data is in a PostgreSQL of the benchmark's own: then also how long each stage took, and the CPU of the database.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.floor import measure_floor
+from bench.nodes import SERVER_SETTINGS
+from bench.server import children_cpu_s
 from bench.traffic import Traffic
 from goodword.api.auth import Keyring
 from goodword.api.http import Refusal
@@ -23,6 +27,7 @@ from goodword.core.command import Command, CreateKey
 from goodword.core.message import Rejection
 from goodword.engine import Engine
 from goodword.storage.store import Store
+from tests.postgres import Postgres
 
 ROUNDS = 5
 WARM_UP_GROUPS = 20
@@ -35,31 +40,35 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=500, help="messages a group (default: 500, as in batches @16; singles @64 make 64)")
     parser.add_argument("--messages", type=int, default=20_000, help="messages a round (default: 20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="persons (default: 20,000)")
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own, not the embedded database")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        with Store(Path(folder) / "data") as store:
-            stages = Stages(store, Traffic(7, options.people))
-            for _ in range(WARM_UP_GROUPS):
-                stages.run([stages.group(options.size)])
-            for _ in store.background():
-                pass
-            rounds = []
-            for _ in range(ROUNDS):
-                groups = [stages.group(options.size) for _ in range(max(1, options.messages // options.size))]
-                rounds.append(stages.run(groups))
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        postgres = opened.enter_context(Postgres(options=SERVER_SETTINGS)) if options.postgres else None
+        url = postgres.database("bench") if postgres else None
+        stages = Stages(opened.enter_context(Store(folder / "data", url=url)), Traffic(7, options.people), postgres)
+        for _ in range(WARM_UP_GROUPS):
+            stages.run([stages.group(options.size)])
+        for _ in stages.engine.store.background():
+            pass
+        rounds = []
+        for _ in range(ROUNDS):
+            groups = [stages.group(options.size) for _ in range(max(1, options.messages // options.size))]
+            rounds.append(stages.run(groups))
         best = min(rounds, key=lambda taken: taken["all"])
-        print("  ".join(f"{name} {us:.1f}" for name, us in best.items()), " us of CPU a message;",
+        print("  ".join(f"{name} {us:.1f}" for name, us in best.items()), " us a message;",
               "rounds:", ", ".join(f"{taken['all']:.1f}" for taken in rounds))  # fmt: skip
         bodies = [b"{" + stages.traffic.message(0) for _ in range(3_000)]
-        print(f"floor {min(measure_floor(bodies, Path(folder), 0.7).cpu_us for _ in range(3)):.1f}")
+        print(f"floor {min(measure_floor(bodies, folder, 0.7).cpu_us for _ in range(3)):.1f}")
 
 
 class Stages:
     """An engine whose stages are timed."""
 
-    def __init__(self, store: Store, traffic: Traffic) -> None:
+    def __init__(self, store: Store, traffic: Traffic, postgres: Postgres | None) -> None:
         self.engine = Engine(store)
         self.traffic = traffic
+        self.postgres = postgres
         self.key = Key("bench", 1, "bench", bytes(32), "", (Scope.DESTINATION,), 0)
         self.engine.execute([CreateKey(1, self.key)])
         self.intake = Intake(self.engine, Keyring(store))
@@ -88,20 +97,28 @@ class Stages:
     def run(self, groups: list[list[bytes]]) -> dict[str, float]:
         """Microseconds a message of each stage, `commit` being a part of `save`, and of all together."""
         self.taken.clear()
-        began = time.process_time()
+        database = children_cpu_s(self.postgres.pid) if self.postgres else {}
+        began, started = time.process_time(), time.perf_counter()
         for raws in groups:
             self.engine.execute(self.understand(raws))
         self.taken["all"] = time.process_time() - began
+        if self.postgres:
+            self.taken["all took"] = time.perf_counter() - started
+            for name, seconds in children_cpu_s(self.postgres.pid).items():
+                if seconds > database.get(name, 0.0):
+                    self.taken[f"[{name}]"] = seconds - database.get(name, 0.0)
         messages = sum(map(len, groups))
         return {name: seconds / messages * 1e6 for name, seconds in self.taken.items()}
 
     def _timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any) -> Any:
-            began = time.process_time()
+            began, started = time.process_time(), time.perf_counter()
             try:
                 return call(*args)
             finally:
                 self.taken[name] = self.taken.get(name, 0.0) + time.process_time() - began
+                if self.postgres:
+                    self.taken[f"{name} took"] = self.taken.get(f"{name} took", 0.0) + time.perf_counter() - started
 
         return timed
 

@@ -94,11 +94,7 @@ class Place:
         database_s, log = self.database_cpu_s() - database, self.log_bytes() - log
         after = [_counters(node) for node in nodes]
         messages = sum((one.requests - one.status_errors) * workload.messages_per_request for one in found)
-        groups, trips, sizes, conflicts = (
-            sum(late[name] - early[name] for late, early in zip(after, before, strict=True))
-            for name in ("goodword_commit_seconds_count", "goodword_database_round_trips_total", "goodword_group_size_sum",
-                         "goodword_conflicts_total")
-        )  # fmt: skip
+        groups, trips, sizes, conflicts = _counted(before, after)
         rate = messages / max(one.seconds for one in found)
         errors = sum(one.status_errors + one.socket_errors for one in found)
         per = 1e6 / max(1, messages)
@@ -110,6 +106,12 @@ class Place:
             flush=True,
         )
         return rate
+
+
+def _counted(before: list[dict[str, float]], after: list[dict[str, float]]) -> list[float]:
+    """How many groups nodes committed meanwhile, round trips these took, commands they had, and conflicts."""
+    names = ("goodword_commit_seconds_count", "goodword_database_round_trips_total", "goodword_group_size_sum", "goodword_conflicts_total")
+    return [sum(late[name] - early[name] for late, early in zip(after, before, strict=True)) for name in names]
 
 
 def _counters(node: Server) -> dict[str, float]:
@@ -125,7 +127,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=PEOPLE, metavar="N", help=f"persons (default: {PEOPLE:,})")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a window (default: 5)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="windows of each kind (default: 3)")
-    parser.add_argument("--orders", type=int, default=10_000, metavar="N", help="orders of a campaign's friends (default: 10,000)")
+    parser.add_argument("--orders", type=int, default=10_000, metavar="N", help="orders of a campaign's friends (default: 10,000; 0: none)")
+    parser.add_argument("--one", action="store_true", help="one node only")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="goodword-bench-")))
@@ -136,7 +139,8 @@ def main() -> None:
         traffic = Traffic(secrets.randbits(64), options.people)
         traffic.write_pool(folder / "pool.txt")
         program = Path(sys.executable).with_name("goodword")
-        _measure(Place(program, folder, url, postgres, options.seconds, traffic), options.repeats, int(options.events), options.orders)
+        place = Place(program, folder, url, postgres, options.seconds, traffic)
+        _measure(place, options.repeats, int(options.events), options.orders, is_alone=options.one)
 
 
 def _fsync_ms(folder: Path) -> float:
@@ -151,22 +155,21 @@ def _fsync_ms(folder: Path) -> float:
     return sorted(waits)[25] * 1000
 
 
-def _measure(place: Place, repeats: int, events: int, orders: int) -> None:
+def _measure(place: Place, repeats: int, events: int, orders: int, *, is_alone: bool) -> None:
     one = place.node("one")
     try:
         key, other_key = place.key("one", "default"), place.key("one", "other")
         print(f"  a commit waits {_fsync_ms(place.folder):.2f} ms for this disk")
         small = _windows(place, "one node", [one], [key], repeats)
-        other = place.node("two")
-        try:
-            for label, keys in (("two nodes, one account", [key, key]), ("two nodes, an account each", [key, other_key])):
-                both = _windows(place, label, [one, other], keys, repeats)
-                print("  of one node's rate: " + ", ".join(f"{name} {both[name] / small[name]:.2f}" for name in small), flush=True)
-        finally:
-            other.stop()
-        print("one node, a campaign's orders:")
-        orders_key = create_key(place.program, place.folder / "one", "orders", "admin")
-        asyncio.run(measure(one, orders_key, orders, orders // 20, place.database_cpu_s))
+        if not is_alone:
+            _two(place, one, [key, other_key], small, repeats)
+        if orders:
+            print("one node, a campaign's orders:")
+            orders_key = create_key(place.program, place.folder / "one", "orders", "admin")
+            before = _counters(one)
+            asyncio.run(measure(one, orders_key, orders, orders // 20, place.database_cpu_s))
+            groups, trips, _, _ = _counted([before], [_counters(one)])
+            print(f"  {trips / max(1, groups):.1f} trips a group, links and visits included")
         print(f"  {place.size()}", flush=True)
         if events:
             _grow(place, one, key, events)
@@ -175,6 +178,17 @@ def _measure(place: Place, repeats: int, events: int, orders: int) -> None:
             print("  of the rate on the small store: " + ", ".join(f"{name} {grown[name] / small[name]:.2f}" for name in small), flush=True)
     finally:
         one.stop()
+
+
+def _two(place: Place, one: Server, accounts: list[str], small: dict[str, float], repeats: int) -> None:
+    """Two nodes on one account, then on two; what share of one node's rate that is. `accounts`: a key of each."""
+    other = place.node("two")
+    try:
+        for label, keys in (("two nodes, one account", [accounts[0]] * 2), ("two nodes, an account each", accounts)):
+            both = _windows(place, label, [one, other], keys, repeats)
+            print("  of one node's rate: " + ", ".join(f"{name} {both[name] / small[name]:.2f}" for name in small), flush=True)
+    finally:
+        other.stop()
 
 
 def _windows(place: Place, label: str, nodes: list[Server], keys: list[str], repeats: int) -> dict[str, float]:

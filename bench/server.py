@@ -157,6 +157,18 @@ def family_cpu_s(pid: int) -> float:
     return total / _TICKS_PER_S
 
 
+def children_cpu_s(pid: int) -> dict[str, float]:
+    """CPU seconds used so far by the children of a PostgreSQL server, by what they are: a backend, the checkpointer and so on."""
+    found: dict[str, float] = {}
+    for one in _family(pid)[1:]:
+        with suppress(FileNotFoundError):
+            title = Path(f"/proc/{one}/cmdline").read_bytes().rstrip(b"\0 ").decode().removeprefix("postgres: ")
+            name = "backend" if "idle" in title or "[local]" in title else title
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            found[name] = found.get(name, 0.0) + sum(map(int, fields[11:13])) / _TICKS_PER_S
+    return found
+
+
 def _family(pid: int) -> list[int]:
     """A process and its children's children."""
     found, waiting = [], [pid]
