@@ -1,6 +1,6 @@
 """The key store of an installation with many nodes: what `keys.py` keeps in files, in a small PostgreSQL database of its own.
 
-1. A number is handed out once, to one node, in blocks whose keys were committed before.
+1. A number is handed out once, to one node, in blocks whose keys were committed before (`keyblock.py`).
 2. A destroyed key leaves its row before `destroy` returns, and the files of the database when `rewrite` next runs: the partition of
    KEYS_A_PARTITION keys it was in is written anew. Its log, standbys and backups are that small database's own, and kept briefly.
 3. Nodes keep keys in memory for CACHE_S and a group's time at most, and a destroyed one not beyond the next query: `refresh`.
@@ -26,16 +26,13 @@ import psycopg
 from goodword.storage import keyfile
 from goodword.storage.array import Blobs, Ints
 from goodword.storage.cipher import KEY_BYTES, LIFTED, KeyWrap, Tombstone, Unreadable
-from goodword.storage.failure import ConnectionLost, DatabaseFailure
+from goodword.storage.failure import ConnectionLost
+from goodword.storage.keyblock import BLOCK_MAX, KEYS_A_PARTITION, SCHEMA, Blocks, one, opened
 from goodword.storage.keyfile import KeyStoreDamaged, KeyStoreError, NewerKeyStore, WrongMasterKey, complete
 from goodword.storage.postgres import Connection, connect, packed, pulse_of, translated
 from goodword.storage.pulse import Pulse, Waits
 
-SCHEMA = "goodword_keys"
 FORMAT = 1
-CHUNK_MIN, CHUNK_MAX = 64, 2048
-KEYS_A_PARTITION = 1 << 15
-"""2 MiB and more: written anew in tens of milliseconds when one of its keys is destroyed."""
 CACHE_S, GROUP_S = 4.0, 1.0
 BATCH = 10_000
 REWRITE_TRIES, REWRITE_WAIT_MS, REWRITE_PAUSE_S = 20, 300, 0.2
@@ -76,17 +73,6 @@ _LINGERING = (
 )
 
 
-def partition(part: int) -> str:
-    """The statements that make a partition of keys: apart, and then attached, which does not wait for whoever reads the others, as this
-    node's own group may. Where it is there already, nothing."""
-    first, name = part * KEYS_A_PARTITION + 1, f"{SCHEMA}.slot_{part}"
-    bounds = f"FROM ({first}) TO ({first + KEYS_A_PARTITION})"
-    return (
-        f"DO $$ BEGIN IF to_regclass('{name}') IS NULL THEN CREATE TABLE {name} (LIKE {SCHEMA}.slot INCLUDING ALL);"
-        f" ALTER TABLE {SCHEMA}.slot ATTACH PARTITION {name} FOR VALUES {bounds}; END IF; END $$"
-    )
-
-
 class KeyTable:
     """Used like `KeyStore`. Any thread may call `key`; the rest only the one writing."""
 
@@ -103,7 +89,7 @@ class KeyTable:
         self._own: dict[int, bytes] = {}
         """Keys of numbers handed out here that nobody has used yet."""
         self._free: list[int] = []
-        self._chunk = CHUNK_MIN
+        self._blocks = Blocks(url)
         self._known = 0
         """How many tombstones this process knows of."""
         try:
@@ -127,9 +113,7 @@ class KeyTable:
     def _asking(self) -> Iterator[Connection]:
         with self._mutex:
             if self._connection is None or self._connection.closed:
-                self._connection = connect(self.url, waits=self.waits)
-                with translated():
-                    self._connection.execute(f"SET search_path = {SCHEMA}", prepare=False)
+                self._connection = opened(self.url, self.waits)
             try:
                 with translated():
                     yield self._connection
@@ -162,32 +146,18 @@ class KeyTable:
     def allocated(self) -> int:
         """The highest profile number handed out to any node."""
         with self._asking() as connection:
-            return int(_one(connection.execute("SELECT allocated FROM store", binary=True)))
+            return int(one(connection.execute("SELECT allocated FROM store", binary=True)))
 
     def next_profile_id(self) -> int:
         """A number never handed out before, with a key. Errors: DatabaseFailure."""
         if not self._free:
-            self._allocate()
-        return self._free.pop()
-
-    def _allocate(self) -> None:
-        with self._asking() as connection, connection.transaction():
-            last = int(
-                _one(connection.execute("UPDATE store SET allocated = allocated + $1 RETURNING allocated", (self._chunk,), binary=True))
-            )
-            numbers = range(last - self._chunk + 1, last + 1)
-            keys = [os.urandom(KEY_BYTES) for _ in numbers]
-            for part in range((numbers[0] - 1) // KEYS_A_PARTITION, (last - 1) // KEYS_A_PARTITION + 1):
-                if part * KEYS_A_PARTITION + 1 >= numbers[0]:
-                    connection.execute(partition(part), prepare=False)
-            wrapped = Blobs([self._wrap.wrap(number, key) for number, key in zip(numbers, keys, strict=True)])
-            connection.execute(
-                "INSERT INTO slot (number, wrapped) SELECT u.n, u.w FROM unnest($1::bigint[], $2::bytea[]) AS u(n, w)",
-                (Ints(list(numbers)), wrapped),
-            )
-        self._own.update(zip(numbers, keys, strict=True))
-        self._free = list(reversed(numbers))
-        self._chunk = min(self._chunk * 2, CHUNK_MAX)
+            with self._asking() as connection:
+                made = self._blocks.take(lambda: connection, self._wrap.wrap)
+            self._own.update(made)
+            self._free = list(reversed(made))
+        number = self._free.pop()
+        self._blocks.prepare(len(self._free), self._wrap.wrap, self.waits)
+        return number
 
     def fetch(self, profile_ids: Iterable[int]) -> None:
         """Have the keys of these profiles at hand, in one question."""
@@ -231,7 +201,7 @@ class KeyTable:
         now = time.monotonic()
         if now > self._cached_until:
             self._cache.clear()
-            if len(self._own) > 2 * CHUNK_MAX:  # what was used long ago is looked up like any other
+            if len(self._own) > 2 * BLOCK_MAX:  # what was used long ago is looked up like any other
                 self._own = {number: self._own[number] for number in self._free}
             self._cached_until = now + CACHE_S
 
@@ -246,7 +216,7 @@ class KeyTable:
         records = complete(profile_ids, [Tombstone(*t) for t in tombstones])
         with self._asking() as connection, connection.transaction():
             last = int(
-                _one(connection.execute("UPDATE store SET tombstones = tombstones + $1 RETURNING tombstones", (len(records),), binary=True))
+                one(connection.execute("UPDATE store SET tombstones = tombstones + $1 RETURNING tombstones", (len(records),), binary=True))
             )
             first = last - len(records) + 1
             with connection.cursor() as cursor:
@@ -272,7 +242,7 @@ class KeyTable:
     def journal_len(self) -> int:
         """How many tombstones there are."""
         with self._asking() as connection:
-            return int(_one(connection.execute("SELECT tombstones FROM store", binary=True)))
+            return int(one(connection.execute("SELECT tombstones FROM store", binary=True)))
 
     def journal(self, start: int = 0) -> Iterator[Tombstone]:
         """The tombstones after the first `start`, in the order of their destruction."""
@@ -303,7 +273,7 @@ class KeyTable:
         try:
             with translated():
                 connection.execute(f"SET search_path = {SCHEMA}", prepare=False)
-                if not _one(connection.execute("SELECT pg_try_advisory_lock($1)", (_OPENING + 1,))):
+                if not one(connection.execute("SELECT pg_try_advisory_lock($1)", (_OPENING + 1,))):
                     return 0
                 for (part,) in connection.execute("SELECT part FROM rewriting ORDER BY part", binary=True).fetchall():
                     # the note goes first and comes back if the rewriting fails: what is destroyed meanwhile makes a note of its own
@@ -358,7 +328,7 @@ class KeyTable:
         """Wrap every key anew, all or none. Nodes that run must be started again with the new master key. Errors: KeyStoreDamaged."""
         new = KeyWrap(new_master, self.store_id)
         with self._asking() as connection, connection.transaction():
-            total, last = int(_one(connection.execute("SELECT allocated FROM store FOR UPDATE", binary=True))), 0
+            total, last = int(one(connection.execute("SELECT allocated FROM store FOR UPDATE", binary=True))), 0
             while rows := connection.execute(
                 "SELECT number, wrapped FROM slot WHERE number > $1 ORDER BY number LIMIT $2", (last, BATCH), binary=True
             ).fetchall():
@@ -400,18 +370,12 @@ class KeyTable:
 
     def close(self) -> None:
         """Hang up, and forget all keys. Twice is once."""
+        self._blocks.close()
         self._cache.clear()
         self._own.clear()
         self._free.clear()
         if self._connection is not None:
             self._connection.close()
-
-
-def _one(cursor: psycopg.Cursor[Any]) -> Any:
-    row = cursor.fetchone()
-    if row is None:
-        raise DatabaseFailure(f"The key store's database has lost its row in {SCHEMA}.store; restore it from its backup.")
-    return row[0]
 
 
 def _master_file(folder: Path, *, create: bool) -> bytes:

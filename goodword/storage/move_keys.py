@@ -13,8 +13,9 @@ from pathlib import Path
 from goodword.storage import keyfile
 from goodword.storage.cipher import Header, destroyed_at
 from goodword.storage.driver import Row
+from goodword.storage.keyblock import KEYS_A_PARTITION, SCHEMA, partition
 from goodword.storage.keys import KeyStore
-from goodword.storage.keytable import FORMAT, KEYS_A_PARTITION, SCHEMA, TABLES, partition
+from goodword.storage.keytable import FORMAT, TABLES
 from goodword.storage.move_target import NotEmpty, NotTheSame
 from goodword.storage.postgres import Connection, connect, packed, translated
 

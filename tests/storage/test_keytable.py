@@ -15,8 +15,10 @@ from goodword.core import command as c
 from goodword.core.profile import IdentityKey
 from goodword.engine import Engine
 from goodword.storage.cipher import NO_HASH
+from goodword.storage.failure import ConnectionLost
+from goodword.storage.keyblock import BLOCK_MIN, KEYS_A_PARTITION
 from goodword.storage.keyfile import WrongMasterKey
-from goodword.storage.keytable import KEYS_A_PARTITION, KeyTable
+from goodword.storage.keytable import KeyTable
 from goodword.storage.postgres import WAIT_S
 from goodword.storage.query import person
 from goodword.storage.store import OldKeyStore, Store
@@ -46,6 +48,33 @@ def test_two_nodes_hand_out_different_numbers_and_read_each_others_keys(url: str
     assert (one.store_id, one.pepper, one.verify()) == (other.store_id, other.pepper, [])
     one.close()
     other.close()
+
+
+def test_the_next_block_of_numbers_is_made_while_the_last_is_used_up(url: str) -> None:
+    keys = opened(url)
+    first = [keys.next_profile_id() for _ in range(BLOCK_MIN)]
+    assert keys._blocks._making is not None
+    keys._blocks._making.result(60)
+    trips = keys.waits.trips
+    second = [keys.next_profile_id() for _ in range(BLOCK_MIN)]
+    assert keys.waits.trips == trips, "nobody waited for the second block"
+    keys.close()
+    again = opened(url)
+    again.fetch([*first, *second])
+    assert len({again.key(number) for number in (*first, *second)} - {None}) == 2 * BLOCK_MIN
+    again.close()
+
+
+def test_a_block_that_could_not_be_made_ahead_is_made_when_it_is_needed(url: str) -> None:
+    keys = opened(url)
+    first = [keys.next_profile_id() for _ in range(BLOCK_MIN // 4)]
+    keys._blocks.url = "postgresql://nobody@127.0.0.1:1/none"
+    first += [keys.next_profile_id() for _ in range(BLOCK_MIN - len(first))]
+    assert keys._blocks._making is not None
+    assert isinstance(keys._blocks._making.exception(60), ConnectionLost)
+    second = [keys.next_profile_id() for _ in range(BLOCK_MIN)]
+    assert len({keys.key(number) for number in (*first, *second)} - {None}) == 2 * BLOCK_MIN
+    keys.close()
 
 
 def test_what_one_node_destroyed_another_forgets(url: str) -> None:
