@@ -9,7 +9,7 @@
 | `ON CONFLICT DO UPDATE`, of the primary key | the primary key's columns are named |
 | `max(a, b)` of two values | `greatest(a, b)` |
 | `x''` | `''::bytea` |
-| many rows of `INSERT .. VALUES (?, ..)` | one `INSERT .. SELECT .. FROM unnest($1::bigint[], ..)` |
+| many rows of `INSERT .. VALUES (?, ..)` | one `INSERT .. SELECT unnest($1::bigint[]), ..` |
 | many rows of `DELETE .. WHERE a = ? AND b = ?` | one `DELETE .. USING unnest($1::bigint[], ..)` |
 | in the schema: `INTEGER`, `BLOB`, `TEXT`, `WITHOUT ROWID` | `bigint`, `bytea`, `text COLLATE "C"`, nothing |
 | in the schema: `n INTEGER PRIMARY KEY` of a table that has `account_id` | `PRIMARY KEY (account_id, n)` |
@@ -93,9 +93,10 @@ def bulk(sql: str, tables: Mapping[str, Table]) -> Bulk | None:
     columns = [name.strip() for name in found[2].split(",")] if found[2] else list(table.columns)[: len(values)]
     asked = [column for column, value in zip(columns, values, strict=True) if value == "?"]
     types = tuple(table.columns[column] for column in asked)
-    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
-    picked = ", ".join(f"u.{column}" if value == "?" else value for column, value in zip(columns, values, strict=True))
-    head = f"INSERT INTO {found[1]} ({', '.join(columns)}) SELECT {picked} FROM unnest({arrays}) AS u({', '.join(asked)})"
+    # not `FROM unnest(..)`, which PostgreSQL writes down row by row before it reads the first
+    lists = iter([f"unnest(${place}::{kind}[])" for place, kind in enumerate(types, 1)])
+    picked = ", ".join(next(lists) if value == "?" else value for value in values)
+    head = f"INSERT INTO {found[1]} ({', '.join(columns)}) SELECT {picked}"
     rest = statement(f"INSERT INTO {found[1]}{found[4]}", tables).removeprefix(f"INSERT INTO {found[1]}")
     conflict = _CONFLICT.search(rest)
     unique = tuple(asked.index(name.strip()) for name in conflict[1].split(",")) if conflict else ()

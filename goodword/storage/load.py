@@ -39,7 +39,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     owned = _ask_owners(store, account, lookup.keys)
     _take_seen(_ask_seen(store, account, lookup.message_ids), facts)
     _take_claims(claims, facts)
-    _take_owners(store, owned, facts)
+    _take_owners(store, account, owned, facts)
     wanted: set[ProfileId] = set(lookup.profile_ids)
     if lookup.profile_ids:
         _load_merged(store, account, lookup.profile_ids, facts)
@@ -55,7 +55,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     facts.profiles = load_profiles(store, account, wanted)
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
-        _take_owners(store, _ask_owners(store, account, keys - facts.owners.keys()), facts)
+        _take_owners(store, account, _ask_owners(store, account, keys - facts.owners.keys()), facts)
     if lookup.audiences:
         rows = store.database.load("SELECT name FROM audience WHERE account_id = ?", (account,))
         facts.audiences = {name for (name,) in rows}
@@ -124,10 +124,13 @@ def _ask_owners(store: Store, account: int, keys: set[IdentityKey]) -> Asked:
     )
 
 
-def _take_owners(store: Store, asked: Asked, facts: Facts) -> None:
+def _take_owners(store: Store, account: int, asked: Asked, facts: Facts) -> None:
     """Owners of identity keys. While a destruction of keys waits to be repeated here, the destroyed profiles own nothing."""
     hashes, rows = asked
     owners = facts.owners
+    if store.nodes is not None:
+        rows = list(rows)
+        store.nodes.unowned.setdefault(account, set()).update(hashes.keys() - {row[0] for row in rows})
     if not store.is_behind():
         for hash16, profile_id, barrier_at in rows:
             owners[hashes[hash16]] = Owner(profile_id, barrier_at)

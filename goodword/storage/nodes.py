@@ -54,6 +54,8 @@ class Nodes:
         self.places: dict[int, Place] = {}
         self.before: dict[int, int] = {}
         """Of the accounts that are held: the last place given out in this group, and before it."""
+        self.unowned: dict[int, set[bytes]] = {}
+        """By account, the hashes of identity keys that the group asked for and that have no row, for as long as the account is held."""
         self._known: dict[int, _State] = {}
         self._keys_asked: list[tuple[list[int], Iterable[Row]]] = []
         self._asked: list[Iterable[Row]] = []
@@ -90,6 +92,7 @@ class Nodes:
     def hold(self, wanted: Counter[int], now: Millis) -> None:
         """Begin a transaction, and hold these accounts in it, with so many places in their logs; asked for, not yet waited for."""
         self._keys_asked = []
+        self.unowned.clear()
         self.database.begin()
         floor = self.periods.floor(now)
         self._held = tuple(sorted(wanted))  # in one order everywhere, so that nodes do not wait for each other in a circle

@@ -157,12 +157,7 @@ class Saving:
         many = self.store.database.many
         many("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", self.rows)
         self._write_profiles()
-        if self.identities:
-            many(
-                "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
-                " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = excluded.barrier_at",
-                [(*place, *self.identities[place]) for place in sorted(self.identities)],
-            )
+        self._write_identities()
         for name, sql in _STATEMENTS.items():
             if rows := self.others.get(name):
                 rows.sort()
@@ -214,7 +209,9 @@ class Saving:
         if not self.profiles:
             return
         store = self.store
-        rows, gone = [], []
+        rows: Rows = []
+        born: Rows = []
+        gone: Rows = []
         for number, (account, profile) in sorted(self.profiles.items()):
             if profile is None:
                 gone.append((number, account))
@@ -222,9 +219,25 @@ class Saving:
             key = store.keys.key(number)
             if key is None:
                 raise LookupError(f"profile {number} has no key")
-            rows.append((number, account, store.sealer.seal_profile(key, profile)))
+            (born if number in store.born else rows).append((number, account, store.sealer.seal_profile(key, profile)))
+        store.database.many("INSERT INTO profile VALUES (?, ?, ?)", born)
         store.database.many("INSERT INTO profile VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc", rows)
         store.database.many("DELETE FROM profile WHERE id = ? AND account_id = ?", gone)
+
+    def _write_identities(self) -> None:
+        """Among nodes, keys that the group found to be nobody's are put in without being looked for again."""
+        unowned = self.store.nodes.unowned if self.store.nodes is not None else {}
+        rows: Rows = []
+        new: Rows = []
+        for place in sorted(self.identities):
+            account, hash16 = place
+            (new if hash16 in unowned.get(account, ()) else rows).append((*place, *self.identities[place]))
+        self.store.database.many("INSERT INTO identity VALUES (?, ?, ?, ?)", new)
+        self.store.database.many(
+            "INSERT INTO identity VALUES (?, ?, ?, ?) ON CONFLICT (account_id, key)"
+            " DO UPDATE SET profile_id = excluded.profile_id, barrier_at = excluded.barrier_at",
+            rows,
+        )
 
     def _journal(self) -> None:
         """Law 4: destroy keys. The key store's journal remembers each deletion, and each suppression that was lifted, in their order, so

@@ -168,6 +168,8 @@ class Store:
         self._open_indexes()
         self.last_arrival = 0 if self.nodes is not None else fold.last_arrival(database)
         self._reserved: int | None = None
+        self.born: set[int] = set()
+        """The numbers of profiles that the group being decided made: nothing is stored of them yet."""
         self.sealer.bodies.find = lambda number: dictionary.find(self, number)
         self.learned_at = 0
         if not self.readonly:
@@ -304,12 +306,15 @@ class Store:
 
     def use_profile_id(self) -> None:
         """The reserved number was used."""
+        if self._reserved is not None:
+            self.born.add(self._reserved)
         self._reserved = None
 
     def load(self, commands: Sequence[c.Command], now: int) -> dict[int, Facts]:
         """What a group of commands needs to know, which is decided `now`. Among nodes, no other writes for its accounts until it is
         saved or let go."""
         self.sealer.group_hashes.clear()  # what a group that failed left behind goes too
+        self.born.clear()
         if self.nodes is None:
             facts, place = load(self, commands, now), Place(self.last_arrival)
             for known in facts.values():
@@ -349,6 +354,7 @@ class Store:
             self._save_folded(saving, decisions[-1][2], now)
         else:
             self._save_among(self.nodes, saving, now)
+        self.born.clear()
         if saving.changes_accounts:
             self.load_accounts()
         if saving.referrals.changes_programs:

@@ -55,8 +55,8 @@ def test_many_rows_are_one_statement_over_arrays() -> None:
     bulk = dialect.bulk(sql, TABLES)
     assert bulk is not None
     assert bulk.sql == (
-        "INSERT INTO thing (account_id, id, name) SELECT u.account_id, u.id, 'new' FROM unnest($1::bigint[], $2::bigint[])"
-        " AS u(account_id, id) ON CONFLICT (account_id, id) DO UPDATE SET name = excluded.name"
+        "INSERT INTO thing (account_id, id, name) SELECT unnest($1::bigint[]), unnest($2::bigint[]), 'new'"
+        " ON CONFLICT (account_id, id) DO UPDATE SET name = excluded.name"
     )
     assert (bulk.types, bulk.unique) == (("bigint", "bigint"), (0, 1))
     bulk = dialect.bulk("DELETE FROM thing WHERE account_id = ? AND id = ?", TABLES)

@@ -24,6 +24,7 @@ from goodword.engine import Engine, Unavailable
 from goodword.storage import tombstone
 from goodword.storage.failure import CommitUnknown, ConnectionLost, DatabaseFailure
 from goodword.storage.keytable import KeyTable
+from goodword.storage.postgres import Database
 from goodword.storage.query import person
 from goodword.storage.query.message import messages
 from goodword.storage.schema import NewerSchema, NotGoodword
@@ -96,6 +97,27 @@ def test_four_nodes_writing_at_once_lose_and_double_nothing(engines: list[Engine
     found = person.find_by_keys(store, 1, [IdentityKey(f"uu{number}") for number in range(12)])
     assert len({profile.id for profile in found.values()}) == 12
     assert {profile.email for profile in found.values()} == {f"{number}@x.com" for number in range(12)}
+
+
+def test_a_key_that_was_written_although_its_account_is_held_is_found_when_the_group_is_decided_anew(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group puts in keys that it found to be nobody's without looking again; what is there after all is a conflict, not an error."""
+    engine = engines[0]
+    database, hash16 = engine.store.database, engine.store.sealer.hash(1, IdentityKey("uu"))
+    assert isinstance(database, Database)
+    url, save, turns = database.url, engine.store.save, iter([True, False])
+
+    def written_meanwhile(*decided: Any) -> None:
+        if next(turns):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("INSERT INTO identity VALUES (1, %s, NULL, 0)", (hash16,))
+        save(*decided)
+
+    monkeypatch.setattr(engine.store, "save", written_meanwhile)
+    assert engine.execute([received(order("a", "a"), NOW)])[0].verdict == "stored"
+    assert (list(turns), engine.measures.conflicts) == ([], 1)
+    assert (problems(engine.store), verify(engine.store)) == ([], [])
 
 
 def test_places_in_the_log_are_in_order_of_commit(engines: list[Engine]) -> None:
