@@ -6,6 +6,7 @@ registration's and a conversion's own properties name the person: an arbitrary e
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,7 @@ _PERSON_FIELDS = {
     "firstname": "first_name",
     "lastname": "last_name",
 }
+_SPELLED = {"partnerconversionid": "partner_conversion_id", "partnereventid": "partner_event_id", "cartvalue": "cart_value"}
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -139,7 +141,17 @@ def _alias_keys(message: Message) -> tuple[IdentityKey, ...]:
 
 @lru_cache(maxsize=4096)
 def _person_field(name: str) -> str | None:
-    return _PERSON_FIELDS.get(name.replace("_", "").replace(" ", "").lower())
+    return _PERSON_FIELDS.get(_plain(name))
+
+
+@lru_cache(maxsize=4096)
+def _event_field(name: str) -> str | None:
+    return _SPELLED.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    """A field's name without what its spellings differ in (wire.md 1)."""
+    return name.replace("_", "").replace(" ", "").lower()
 
 
 def person_fields(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -212,6 +224,10 @@ def _computed_event(understood: Understood, folded: str) -> None:
 def _mapped(message: Message, mapping: EventMapping, settings: Settings) -> Understood:
     """An event an account knows: its fields by the mapping, and for registration and conversion the person's own."""
     properties = read_object(message.properties or b"") or {}
+    for spelled in tuple(properties):
+        field = _event_field(spelled)
+        if field is not None and properties.get(field) in (None, ""):
+            properties[field] = properties[spelled]
     for target, sources in mapping.fields.items():
         value = next((properties[source] for source in sources if properties.get(source) not in (None, "")), None)
         if value is not None:
@@ -254,8 +270,16 @@ def _read_value(understood: Understood, properties: dict[str, Any], settings: Se
 
 
 def _claim(kind: str, name: str, event_id: str | None) -> str | None:
-    """A dedup key, scoped by canonical name; the id counts without regard to case and outer spaces (cheats.md 8)."""
-    return None if event_id is None else f"{kind}{name}\0{event_id.casefold()}"
+    """A dedup key, scoped by canonical name; the id counts without regard to its spelling (cheats.md 8)."""
+    return None if event_id is None else f"{kind}{name}\0{plain_id(event_id)}"
+
+
+def plain_id(text: str) -> str:
+    """An order's id without what two systems may spell differently: case, how accents are composed, characters that nobody sees."""
+    if not text.isascii():
+        composed = unicodedata.normalize("NFC", text)
+        text = "".join(each for each in composed if unicodedata.category(each) != "Cf").strip() or text
+    return text.casefold()
 
 
 def conversion_claim(conversion_id: str) -> str | None:
@@ -270,7 +294,7 @@ def event_claim(name: str, event_id: str) -> str | None:
 
 def cancel_claim(order: str) -> str:
     """Under which an event that cancels or returns an order is remembered, so that it may come before the order."""
-    return "x" + order.casefold()
+    return "x" + plain_id(order)
 
 
 def id_of(value: Any) -> str | None:

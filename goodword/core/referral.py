@@ -224,7 +224,7 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
-    """A listened event of a person: what is judged. `amount` is minor units of `currency`; `key` its conversion id, casefolded."""
+    """A listened event of a person: what is judged. `amount` is minor units of `currency`; `key` its conversion id as in dedup keys."""
 
     arrival: int
     message_id: str
@@ -302,18 +302,22 @@ class Journey(Struct, frozen=True, omit_defaults=True):
 
 
 class Party:
-    """One side of a referral as the rules see it. `barred_at` is when an earlier holder of one of its keys was deleted (0: never).
+    """One side of a referral as the rules see it. `barred_at` is when an earlier holder of one of its ids was deleted (0: never),
+    `device_barred_at` when one of a device of theirs was.
 
     `emails` are all addresses of the person, `mailboxes` what they reach; `devices` those they have, and those that moved on to somebody
     else. What several rules look at is found once here.
     """
 
-    __slots__ = ("barred_at", "devices", "email", "emails", "mailboxes", "profile", "sightings")
+    __slots__ = ("barred_at", "device_barred_at", "devices", "email", "emails", "mailboxes", "profile", "sightings")
 
-    def __init__(self, profile: Profile, sightings: tuple[tuple[Millis, Evidence], ...] = (), barred_at: Millis = 0) -> None:
+    def __init__(
+        self, profile: Profile, sightings: tuple[tuple[Millis, Evidence], ...] = (), barred_at: Millis = 0, device_barred_at: Millis = 0
+    ) -> None:
         self.profile = profile
         self.sightings = sightings
         self.barred_at = barred_at
+        self.device_barred_at = device_barred_at
         self.email = profile.email
         self.emails = emails_of(profile)
         self.mailboxes = frozenset(map(normalize, self.emails))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from goodword.core.account import COMMERCE_FIELDS, Settings
 from goodword.core.campaign import Programs
-from goodword.core.event import IS_EVENT, Understood, id_of
+from goodword.core.event import IS_EVENT, Understood, id_of, plain_id
 from goodword.core.message import Message, read_object
 from goodword.core.money import Money, read_currency, read_money
 from goodword.core.profile import read_email
@@ -119,9 +119,9 @@ def _amount(said: dict[str, Any], settings: Settings) -> tuple[int | None, str |
 
 
 def _order(understood: Understood, said: dict[str, Any]) -> str:
-    """The conversion id a step carries or a cancellation is about, as dedup keys have it: casefolded."""
+    """The conversion id a step carries or a cancellation is about, as dedup keys have it."""
     claim = understood.claim
     if claim is not None and claim[0] == "c":
         return claim.partition("\0")[2]
     found = (id_of(said.get(name)) for name in COMMERCE_FIELDS["partner_conversion_id"])
-    return next((text.casefold() for text in found if text is not None), "")
+    return next((plain_id(text) for text in found if text is not None), "")

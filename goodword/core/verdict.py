@@ -104,7 +104,7 @@ class Docket:
         if found is None:
             theirs = self.journey if profile.id == self.friend.id else self.known.journeys.get(profile.id)
             sightings = theirs.sightings if theirs is not None else ()
-            found = self._parties[profile.id] = Party(profile, sightings, _barred_at(profile))
+            found = self._parties[profile.id] = Party(profile, sightings, *_barred_at(profile))
         return found
 
     def resolve(self, person: ProfileId) -> ProfileId:
@@ -315,6 +315,8 @@ def _contested(docket: Docket, step: Step) -> Passed:
     return Passed(rule, "REVIEW", "only a browser said it, and a server said the order of another profile, perhaps the same person's")
 
 
-def _barred_at(profile: Profile) -> Millis:
-    """When an earlier holder of one of the person's keys was deleted. A device may have gone to somebody else."""
-    return max((at for key, at in profile.barriers.items() if at < FOREVER and key[0] != "a"), default=0)
+def _barred_at(profile: Profile) -> tuple[Millis, Millis]:
+    """When an earlier holder of one of the person's ids was deleted, and of one of their devices, which may have gone to somebody else."""
+    barriers = [(key[0] == "a", at) for key, at in profile.barriers.items() if at < FOREVER]
+    ids, devices = ([at for is_device, at in barriers if is_device == wanted] for wanted in (False, True))
+    return max(ids, default=0), max(devices, default=0)

@@ -177,6 +177,25 @@ def test_a_conversions_id_counts_without_regard_to_case_and_space(said: str) -> 
     assert track("conversion", partner_conversion_id=said).claim == conversion_claim("order-1") == "cconversion\0order-1"
 
 
+@pytest.mark.parametrize("said", ["Caf\u00e9-1", "Cafe\u0301-1", "CAFE\u0301-1 ", "caf\u00e9\u200b-1", "\ufeffcaf\u00e9-1"])
+def test_an_order_is_one_however_its_id_is_spelled(said: str) -> None:
+    assert track("conversion", partner_conversion_id=said).claim == "cconversion\0caf\u00e9-1"
+
+
+def test_ids_of_nothing_that_is_seen_are_told_apart() -> None:
+    claims = {track("conversion", partner_conversion_id=said).claim for said in ("\u200b", "\u200d", "order\u200b")}
+    assert len(claims) == 3
+
+
+@pytest.mark.parametrize("name", ["partner_conversion_id", "partnerConversionId", "Partner_Conversion_ID", "partner conversion id"])
+def test_the_fields_of_an_event_are_one_field_in_any_casing(name: str) -> None:
+    properties: dict[str, Any] = {"cartValue": "9.50", "cart_value": None, name: "order-1"}
+    found = track("conversion", **properties)
+    assert (found.claim, found.amount, found.flags & events.UNKEYED) == (conversion_claim("order-1"), 950, 0)
+    both = track("conversion", partnerConversionId="other", partner_conversion_id="order-1")
+    assert both.claim == conversion_claim("order-1")
+
+
 def test_conversion_ids_that_differ_stay_different() -> None:
     claims = {track("conversion", partner_conversion_id=one).claim for one in ("1", 2, 2.5, 2**64, 2**64 + 1, "a b", "ab", "1\x00")}
     assert len(claims) == 8

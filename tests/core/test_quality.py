@@ -29,7 +29,15 @@ def changed(part: Any, **fields: Any) -> Any:
     """A part of a case with other fields."""
     if not isinstance(part, Party):
         return replace(part, **fields)
-    return Party(**{"profile": part.profile, "sightings": part.sightings, "barred_at": part.barred_at, **fields})
+    return Party(
+        **{
+            "profile": part.profile,
+            "sightings": part.sightings,
+            "barred_at": part.barred_at,
+            "device_barred_at": part.device_barred_at,
+            **fields,
+        }
+    )
 
 
 def case(**changes: Any) -> Case:
@@ -308,6 +316,12 @@ def test_cheat_23_deleted_and_back_is_refused_and_a_fresh_start_long_after_paid(
     assert result("returned_after_deletion", case()) == "PASS"
     nobody = Touch(0, "SHARE_ID", "", ProfileId(0), "", "", 0)
     assert result("returned_after_deletion", case(touch=nobody, friend_barred_at=NOW - 300 * DAY)) == "PASS"
+
+
+def test_cheat_23_back_with_other_ids_on_the_device_of_somebody_deleted_is_looked_at() -> None:
+    assert result("returned_after_deletion", case(friend_device_barred_at=NOW - 30 * DAY)) == "REVIEW"
+    assert result("returned_after_deletion", case(friend_device_barred_at=NOW - 300 * DAY)) == "PASS"
+    assert result("returned_after_deletion", case(friend_barred_at=NOW - 30 * DAY, friend_device_barred_at=NOW - 20 * DAY)) == "FAIL"
 
 
 # -- cheat 10, 11: what browsers say ---------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from goodword.core.profile import ProfileId
 from goodword.core.referral import Share
 from goodword.core.reward import Supplier
 from goodword.storage.query import reward as rewards
+from goodword.storage.query.budget import used
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 PAID = [("ada", 1000, "FULFILLED"), ("ben", 1000, "FULFILLED")]
@@ -335,6 +336,17 @@ def test_what_is_in_force_is_counted_whatever_a_draft_says(terms: dict[str, Any]
             come(town, town.click(ada), user)
             town.buy(f"o-{user}", userId=user)
         assert len(town.live()) == 1
+
+
+def test_budgets_are_shown_as_they_are_in_force_whatever_a_draft_says() -> None:
+    with town_of(budgets=[{"count_max": 3}]) as town:
+        draft(town, {**REFER_A_FRIEND, "budgets": [{"count_max": 500}]})
+        campaign = town.store.programs[1].campaigns["refer-a-friend"]
+        come(town, town.click(town.person("ada", "ada@mail.example")), "ben")
+        town.buy("o1", userId="ben")
+        assert [(each.used, each.most) for each in used(town.store, 1, [campaign], town.now)] == [(2, 3)]
+        never = replace(campaign, history=())
+        assert used(town.store, 1, [never], town.now) == []
 
 
 def test_a_bonus_for_the_third_good_purchase_and_no_other() -> None:

@@ -73,10 +73,14 @@ def returned_after_deletion(quality: Quality, case: Case, reference: Reference) 
     terms = quality.returned_after_deletion
     if terms.action == "off":
         return None
-    barred_at = case.friend.barred_at
-    if not barred_at or (case.touch.at or case.step.at) - barred_at > terms.days * DAY_MS:
-        return passes("returned_after_deletion")
-    return objects(terms.action, "returned_after_deletion", f"the friend was deleted within the {terms.days:g} days before the referral")
+    rule, since, friend = "returned_after_deletion", (case.touch.at or case.step.at) - terms.days * DAY_MS, case.friend
+    if friend.barred_at and friend.barred_at >= since:
+        return objects(terms.action, rule, f"the friend was deleted within the {terms.days:g} days before the referral")
+    if friend.device_barred_at and friend.device_barred_at >= since:
+        return objects(
+            "review", rule, f"somebody who used the friend's device was deleted within the {terms.days:g} days before the referral"
+        )
+    return passes(rule)
 
 
 def browser_outcomes(quality: Quality, case: Case, reference: Reference) -> Passed | None:  # noqa: ARG001

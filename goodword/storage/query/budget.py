@@ -22,10 +22,13 @@ class Used(Struct, frozen=True):
 
 
 def used(store: Store, account: int, campaigns: list[Campaign], now: Millis) -> list[Used]:
-    """Every budget of these campaigns' documents."""
+    """Every budget of these campaigns as they are in force; what a draft says limits nothing yet."""
     found = []
     for campaign in campaigns:
-        for budget in campaign.document.budgets:
+        mark = campaign.mark_at(now)
+        if mark is None or not mark.version:
+            continue
+        for budget in campaign.documents[mark.version].budgets:
             rows = store.database.read(
                 "SELECT coalesce(sum(count), 0), coalesce(sum(value), 0) FROM spent WHERE account_id = ? AND campaign_id = ? AND day >= ?"
                 + (" AND unit = ?" if budget.unit else ""),
