@@ -24,6 +24,7 @@ from typing import LiteralString
 import psycopg
 
 from bench.conversions import measure
+from bench.growth import grow
 from bench.server import Server, create_key, family_cpu_s
 from bench.traffic import PEOPLE, Traffic
 from bench.wrk import Workload, WrkResult, run_wrk
@@ -31,7 +32,8 @@ from tests.postgres import Postgres
 
 SINGLES = Workload("singles @64", 64)
 BATCHES = Workload("batches @16", 16, batch=100)
-FILL = Workload("fill", 16, batch=100)
+FILL = Workload("fill", 16, batch=100, repeat_percent=0)
+FILL_ROUNDS = 6
 SERVER_SETTINGS = (
     "shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=15min", "effective_cache_size=2GB",
 )  # fmt: skip
@@ -128,11 +130,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a window (default: 5)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="windows of each kind (default: 3)")
     parser.add_argument("--orders", type=int, default=10_000, metavar="N", help="orders of a campaign's friends (default: 10,000; 0: none)")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the PostgreSQL, e.g. wal_compression=lz4")
     parser.add_argument("--one", action="store_true", help="one node only")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="goodword-bench-")))
-        postgres = None if options.database_url else stack.enter_context(Postgres(options=SERVER_SETTINGS))
+        postgres = None if options.database_url else stack.enter_context(Postgres(options=(*SERVER_SETTINGS, *options.setting)))
         url = options.database_url or (postgres.database("bench") if postgres else "")
         os.environ["GOODWORD_DATABASE_URL"] = url
         os.environ.setdefault("GOODWORD_MASTER_KEY", "A" * 43 + "=")
@@ -172,7 +175,7 @@ def _measure(place: Place, repeats: int, events: int, orders: int, *, is_alone: 
             print(f"  {trips / max(1, groups):.1f} trips a group, links and visits included")
         print(f"  {place.size()}", flush=True)
         if events:
-            _grow(place, one, key, events)
+            one = _grown(place, one, key, events)
             grown = _windows(place, f"one node at {events / 1e6:.1f} M", [one], [key], repeats)
             print(f"  {place.size()}", flush=True)
             print("  of the rate on the small store: " + ", ".join(f"{name} {grown[name] / small[name]:.2f}" for name in small), flush=True)
@@ -200,13 +203,17 @@ def _windows(place: Place, label: str, nodes: list[Server], keys: list[str], rep
     return middle
 
 
-def _grow(place: Place, node: Server, key: str, events: int) -> None:
-    """Fill by batches until there are so many messages."""
-    began, stored = time.perf_counter(), 0
-    while stored < events:
+def _grown(place: Place, node: Server, key: str, events: int) -> Server:
+    """A node on a store of so many messages: the first by traffic, until everybody was there, the rest by the database itself."""
+    began = time.perf_counter()
+    for _ in range(FILL_ROUNDS):
         place.drive(node, key, FILL, 20)
-        stored = place.ask("SELECT count(*) FROM event")
-        print(f"  {stored:,} messages after {time.perf_counter() - began:,.0f} s", flush=True)
+        if place.ask("SELECT count(*) FROM profile") >= place.traffic.people:
+            break
+    node.stop()
+    grow(place.url, events)
+    print(f"  {place.size()}, after {time.perf_counter() - began:,.0f} s", flush=True)
+    return node.start()
 
 
 if __name__ == "__main__":
