@@ -86,9 +86,14 @@ class KeyTable:
         self.waits = Waits()
         self._cache: dict[int, bytes | None] = {}
         self._cached_until = 0.0
+        self._leaving: dict[int, bytes | None] = {}
+        """What was cached until then, for the group that was under way."""
+        self._left_at = 0.0
         self._own: dict[int, bytes] = {}
         """Keys of numbers handed out here that nobody has used yet."""
         self._free: list[int] = []
+        self._last = 0
+        """The number handed out last, which may be kept for a while before it is used."""
         self._blocks = Blocks(url)
         self._known = 0
         """How many tombstones this process knows of."""
@@ -155,7 +160,7 @@ class KeyTable:
                 made = self._blocks.take(lambda: connection, self._wrap.wrap)
             self._own.update(made)
             self._free = list(reversed(made))
-        number = self._free.pop()
+        number = self._last = self._free.pop()
         self._blocks.prepare(len(self._free), self._wrap.wrap, self.waits)
         return number
 
@@ -187,8 +192,12 @@ class KeyTable:
             return key
         with self._mutex:
             # a group's keys are all at hand when it begins: that they grow old before its end must not cost a question each
-            if profile_id not in self._cache or time.monotonic() > self._cached_until + GROUP_S:
-                self.fetch((profile_id,))
+            now = time.monotonic()
+            if profile_id in self._cache and now <= self._cached_until + GROUP_S:
+                return self._cache[profile_id]
+            if profile_id in self._leaving and now <= self._left_at:
+                return self._leaving[profile_id]
+            self.fetch((profile_id,))
             return self._cache[profile_id]
 
     def _unwrapped(self, number: int, wrapped: bytes) -> bytes | None:
@@ -200,9 +209,10 @@ class KeyTable:
     def _expire(self) -> None:
         now = time.monotonic()
         if now > self._cached_until:
-            self._cache.clear()
+            self._leaving, self._left_at, self._cache = self._cache, self._cached_until + GROUP_S, {}
             if len(self._own) > 2 * BLOCK_MAX:  # what was used long ago is looked up like any other
-                self._own = {number: self._own[number] for number in self._free}
+                self._leaving.update(self._own)
+                self._own = {number: self._own[number] for number in (*self._free, self._last) if number in self._own}
             self._cached_until = now + CACHE_S
 
     def destroyed_at(self, profile_id: int) -> int | None:
@@ -236,8 +246,8 @@ class KeyTable:
     def _forget(self, profile_ids: Iterable[int]) -> None:
         with self._mutex:
             for number in profile_ids:
-                self._cache.pop(number, None)
-                self._own.pop(number, None)
+                for held in (self._cache, self._leaving, self._own):
+                    held.pop(number, None)
 
     def journal_len(self) -> int:
         """How many tombstones there are."""
@@ -371,8 +381,8 @@ class KeyTable:
     def close(self) -> None:
         """Hang up, and forget all keys. Twice is once."""
         self._blocks.close()
-        self._cache.clear()
-        self._own.clear()
+        for held in (self._cache, self._leaving, self._own):
+            held.clear()
         self._free.clear()
         if self._connection is not None:
             self._connection.close()

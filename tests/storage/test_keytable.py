@@ -14,6 +14,7 @@ import pytest
 from goodword.core import command as c
 from goodword.core.profile import IdentityKey
 from goodword.engine import Engine
+from goodword.storage import keytable
 from goodword.storage.cipher import NO_HASH
 from goodword.storage.failure import ConnectionLost
 from goodword.storage.keyblock import BLOCK_MIN, KEYS_A_PARTITION
@@ -75,6 +76,27 @@ def test_a_block_that_could_not_be_made_ahead_is_made_when_it_is_needed(url: str
     second = [keys.next_profile_id() for _ in range(BLOCK_MIN)]
     assert len({keys.key(number) for number in (*first, *second)} - {None}) == 2 * BLOCK_MIN
     keys.close()
+
+
+def test_a_cache_that_ends_within_a_group_costs_it_no_question_a_person(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keytable, "GROUP_S", 600.0)
+    one, other = opened(url), opened(url)
+    numbers = [one.next_profile_id() for _ in range(20)]
+    other.fetch(numbers)
+    other._cached_until = time.monotonic()
+    assert other.missing([one.allocated]) == [one.allocated], "the next question of the group finds the cache at its end"
+    trips = other.waits.trips
+    assert [other.key(number) for number in numbers] == [one.key(number) for number in numbers]
+    assert other.waits.trips == trips
+    one.destroy(numbers[:1], [(1, NO_HASH, numbers[0], NOW, False)])
+    other.refresh()
+    assert other.key(numbers[0]) is None
+    other._left_at = 0.0
+    trips = other.waits.trips
+    assert other.key(numbers[1]) is not None
+    assert other.waits.trips > trips, "after the group's time it is asked for"
+    one.close()
+    other.close()
 
 
 def test_what_one_node_destroyed_another_forgets(url: str) -> None:
