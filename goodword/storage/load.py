@@ -10,7 +10,7 @@ from goodword.core.event import EventRef
 from goodword.core.facts import Facts, Lookup, ask, wanted_profiles
 from goodword.core.profile import IdentityKey, Owner, Profile, ProfileId
 from goodword.storage.driver import Row
-from goodword.storage.load_referral import load_referrals
+from goodword.storage.load_referral import announced, begin_referrals, load_referrals
 from goodword.storage.save_console import load_links, load_users
 
 if TYPE_CHECKING:
@@ -48,11 +48,18 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     for command in commands:
         if command.account == account:
             wanted |= wanted_profiles(command, owners)
+    facts.referrals.now = now
+    wanted |= announced(store, account, commands, facts)
+    loading = begin_referrals(store, account, lookup, commands, facts)
     if store.nodes is not None:
         store.nodes.ask_keys(
             wanted.union(owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None)
         )
+    ahead = loading.ahead(wanted)
+    next(ahead, None)
     facts.profiles = load_profiles(store, account, wanted)
+    for _ in ahead:
+        pass
     if lookup.profile_ids:
         keys = {key for number in wanted if (profile := facts.profiles.get(number)) for key in profile.keys}
         _take_owners(store, account, _ask_owners(store, account, keys - facts.owners.keys()), facts)
@@ -65,8 +72,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
     if lookup.users:
         facts.users = load_users(store)
         facts.links = load_links(store, lookup.links)
-    facts.referrals.now = now
-    load_referrals(store, account, lookup, commands, facts)
+    load_referrals(loading, lookup, commands)
     return facts
 
 

@@ -56,42 +56,45 @@ def read_reward(store: Store, row: Sequence[Any]) -> Reward:
     return Reward(*values, **rest)
 
 
-def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], facts: Facts) -> None:
-    """Fill `facts.referrals`. The owners of keys and what events claim must be loaded already; adds profiles that are wanted too."""
+def begin_referrals(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Command], facts: Facts) -> Loading:
+    """Learn which campaigns there are, and whom deciding about referrals is about. The owners of keys and what events claim must be loaded
+    already."""
     known = facts.referrals
     known.suppliers = store.suppliers.get(account, known.suppliers)
     known.endpoints = store.endpoints.get(account, known.endpoints)
     known.health = store.health.get(account, known.health)
     known.reference = store.references.get(account, known.reference)
     programs = store.programs.get(account)
-    asked = lookup.referrals
     if programs is not None:
         known.programs, known.campaigns = programs, programs.campaigns
         known.servers_since = store.servers_since.get(account, FOREVER)
-    if known.endpoints:
-        _load_announced(store, account, commands, facts)
-    friends = set(asked.journeys)
-    erased: set[ProfileId] = set()
-    hinted: set[ProfileId] = set()
-    grants = judged = 0
+    loading = Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
+    loading.friends |= lookup.referrals.journeys
     for command in commands:
         if programs is None and type(command) is c.Receive:
             continue  # without campaigns nearly every message costs nothing here
         if command.account == account:
-            friends |= wanted_friends(command, facts)
-            hinted |= hinted_advocates(command, facts)
-            erased |= wanted_recipients(command, facts)
-            grants += isinstance(command, c.GrantReward)
-            judged += type(command) is c.Receive and command.understood.signals is not None  # whose person may be new
+            loading.friends |= wanted_friends(command, facts)
+            loading.hinted |= hinted_advocates(command, facts)
+            loading.grants += isinstance(command, c.GrantReward)
+            loading.judged += type(command) is c.Receive and command.understood.signals is not None  # whose person may be new
+    return loading
+
+
+def load_referrals(loading: Loading, lookup: Lookup, commands: Sequence[c.Command]) -> None:
+    """Fill `facts.referrals`. Profiles that commands are about must be loaded already; adds those that are wanted too."""
+    known, asked, facts = loading.known, lookup.referrals, loading.facts
+    store, account, friends = loading.store, loading.account, loading.friends
+    erased = {person for command in commands if command.account == account for person in wanted_recipients(command, facts)}
+    grants, judged = loading.grants, loading.judged
     if not (friends or erased or grants or judged or _is_asked(asked)):
         return
-    loading = Loading(store, account, facts, {key[1:] for key in lookup.keys if key[0] == "e"})
     loading.named(asked)
     loading.rewards_by_id(asked.rewards | {use.reward_id for use in known.coupons.values()})
     loading.rewards_of_recipients(erased)
     loading.recipients()
     friends |= {reward.journey_id for reward in known.rewards.values() if reward.waiting == "pending"}
-    advocates = asked.advocates | loading.advocates | asked.journeys | hinted
+    advocates = asked.advocates | loading.advocates | asked.journeys | loading.hinted
     if friends or advocates or judged:
         loading.people(friends, advocates)
         loading.recipients()
@@ -102,16 +105,16 @@ def load_referrals(store: Store, account: int, lookup: Lookup, commands: Sequenc
         load_pools(loading, asked, grants + 2 * judged)
 
 
-def _load_announced(store: Store, account: int, commands: Sequence[c.Command], facts: Facts) -> None:
+def announced(store: Store, account: int, commands: Sequence[c.Command], facts: Facts) -> set[ProfileId]:
     """Whoever registers or converts is named in what endpoints are told, also where nothing else takes the profile's document."""
     wanted: set[ProfileId] = set()
+    if not store.endpoints.get(account):
+        return wanted
     for command in commands:
         if type(command) is c.Receive and command.account == account and command.understood.name in (REGISTRATION, CONVERSION):
             owners = (facts.owners.get(key) for key in command.understood.keys)
             wanted.update(owner.profile_id for owner in owners if owner is not None and owner.profile_id is not None)
-    from goodword.storage.load import load_profiles
-
-    facts.profiles.update(load_profiles(store, account, wanted - facts.profiles.keys()))
+    return wanted
 
 
 def _is_asked(asked: ReferralLookup) -> bool:
@@ -129,6 +132,10 @@ class Loading:
         self.known: ReferralFacts = facts.referrals
         self.advocates: set[ProfileId] = set()
         self.clicked: set[ProfileId] = set()
+        self.friends: set[ProfileId] = set()
+        self.hinted: set[ProfileId] = set()
+        """Advocates that messages name by an id or an order of theirs."""
+        self.grants = self.judged = 0
         self.now = self.known.now
         self._asked: dict[str, set[ProfileId]] = {"profile": set(), "journey": set()}
 
@@ -151,6 +158,13 @@ class Loading:
         else:
             array = database.ints(ordered)
         return database.load(sql, (array, *more)) if ordered else ()
+
+    def ahead(self, wanted: set[ProfileId]) -> Steps:
+        """People whom the commands say outright, and their journeys, asked for together with the profiles that are `wanted` anyway."""
+        self._asked["profile"] |= wanted
+        people = self.friends | self.hinted
+        for _ in zip_longest(self._resolving(people - wanted), self._profiling(people), self._journeying(people)):
+            yield
 
     def named(self, asked: ReferralLookup) -> None:
         """Clicks, codes, slots, coupons: whoever a message or a call names."""
@@ -285,7 +299,7 @@ class Loading:
         Most numbers are of nobody who was merged, so what they are asked for is asked together with whether they were."""
         known = self.known
         merged = self.facts.merged
-        self.together(*self.about(friends | advocates, friends))
+        self.together(*self.about(friends | advocates, friends | advocates))
         friends = {merged.get(number, number) for number in friends}
         self.profiles(friends | {merged.get(number, number) for number in advocates})
         everyone = {number for friend in friends for number in self.numbers(friend)}

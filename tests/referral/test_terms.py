@@ -219,11 +219,11 @@ def test_an_order_credited_elsewhere_later_is_taken_back_here(town: Town) -> Non
 
 def town_click(town: Town, id: str) -> Any:
     from goodword.core.facts import Facts, Lookup
-    from goodword.storage.load_referral import load_referrals
+    from goodword.storage.load_referral import begin_referrals, load_referrals
 
     facts, lookup = Facts(), Lookup()
     lookup.referrals.clicks.add(id)
-    load_referrals(town.store, 1, lookup, [], facts)
+    load_referrals(begin_referrals(town.store, 1, lookup, [], facts), lookup, [])
     return facts.referrals.clicks[id]
 
 
