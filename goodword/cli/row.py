@@ -141,36 +141,51 @@ def plan(columns: list[str], said: dict[str, str], kind: MessageType, event: str
 def csv_rows(file: IO[bytes], columns: list[str], planned: CsvPlan, digest: str, start: int, number: int) -> Iterator[ImportRow]:
     """The rows of a CSV file from a byte offset on (0: the header first). A cell may hold line breaks."""
     file.seek(start)
-    place = [start]
+    for cells, end, problem in _csv_cells(file, has_header=start == 0):
+        number += 1
+        if len(cells) > len(columns):
+            problem = f"The row has {len(cells)} cells; the header has {len(columns)}."
+        if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
+            problem = "The row is not UTF-8."
+        message = problem or _csv_message(dict(zip(columns, cells, strict=False)), planned, f"{digest[:32]}-{number}")
+        if isinstance(message, str):
+            yield ImportRow(number, end, [], message)
+        else:
+            yield ImportRow(number, end, [msgspec.json.encode(message)])
+
+
+def _csv_cells(file: IO[bytes], has_header: bool) -> Iterator[tuple[list[str], int, str]]:
+    """Each row's cells from where the file stands, the byte offset after it, and what is wrong with it; empty lines are passed over.
+
+    A quotation mark that is not closed would take what follows into its cell, up to the end of the file: then the row is its first line,
+    and reading goes on with the second."""
+    taken: list[tuple[bytes, int, str]] = []  # the lines of the row being read, each with the offset after it and what is wrong with it
 
     def texts() -> Iterator[str]:
-        for line, _ in _lines(file):
-            place[0] += len(line)
-            yield line.decode("utf-8", "surrogateescape")
+        for line, wrong in _lines(file):
+            taken.append((line, file.tell(), wrong))
+            yield line.decode("utf-8", "surrogateescape") or "\n"
 
     reader = csv.reader(texts())
-    if start == 0:
+    if has_header:
         next(reader, None)
     while True:
+        taken.clear()
+        cells, problem = [], ""
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            number += 1
-            yield ImportRow(number, place[0], [], f"The row cannot be read: {error}.")
-            continue
-        if not cells:
-            continue
-        number += 1
-        problem = "" if len(cells) <= len(columns) else f"The row has {len(cells)} cells; the header has {len(columns)}."
-        if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
-            problem = "The row is not UTF-8."
-        message = problem or _csv_message(dict(zip(columns, cells, strict=False)), planned, f"{digest[:32]}-{number}")
-        if isinstance(message, str):
-            yield ImportRow(number, place[0], [], message)
-        else:
-            yield ImportRow(number, place[0], [msgspec.json.encode(message)])
+            problem = f"The row cannot be read: {error}."
+        end = taken[-1][1]
+        if len(taken) > 1 and (problem or sum(line.count(b'"') for line, _, _ in taken) % 2):
+            cells, problem, end = [], "A quotation mark is opened and not closed.", taken[0][1]
+            file.seek(end)
+            reader = csv.reader(texts())
+        problem = problem or "".join(wrong for _, _, wrong in taken)
+        if cells or problem:
+            yield cells, end, problem
 
 
 def _csv_message(row: dict[str, str], planned: CsvPlan, message_id: str) -> dict[str, Any] | str:

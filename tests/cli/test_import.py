@@ -159,6 +159,31 @@ def test_a_row_knows_where_it_ends(tmp_path: Path) -> None:
     assert [row.number for row in whole] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("orders", [3, 20_000])
+def test_a_quotation_mark_that_is_not_closed_costs_its_own_row_alone(tmp_path: Path, orders: int) -> None:
+    file = tmp_path / "x.csv"
+    loaded = "".join(f'u-{i},E,"fine ""{i}"""\n' for i in range(orders))
+    file.write_text(f'userId,event,properties.a\nu-first,E,"one\ntwo"\nu-bad,E,"half\n{loaded}')
+    columns = rows.columns_of(file)
+    planned = rows.plan(columns, {}, "track", "")
+    with file.open("rb") as opened:
+        whole = list(rows.csv_rows(opened, columns, planned, "d" * 64, 0, 0))
+        assert list(rows.csv_rows(opened, columns, planned, "d" * 64, whole[1].end, 2)) == whole[2:]
+    assert [(row.number, row.problem) for row in whole if row.problem] == [(2, "A quotation mark is opened and not closed.")]
+    assert len(whole) == orders + 2
+
+
+def test_a_csv_row_that_is_too_long_is_one_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "LINE_BYTES_MAX", 64)
+    file = tmp_path / "long.csv"
+    file.write_text("userId,event\nu-1,E\nu-2," + "x" * 1000 + "\nu-3,E\n")
+    columns = rows.columns_of(file)
+    with file.open("rb") as opened:
+        whole = list(rows.csv_rows(opened, columns, rows.plan(columns, {}, "track", ""), "d" * 64, 0, 0))
+    assert [(row.number, bool(row.problem)) for row in whole] == [(1, False), (2, True), (3, False)]
+    assert whole[-1].end == file.stat().st_size
+
+
 def test_a_line_without_end_is_one_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "LINE_BYTES_MAX", 64)
     file = tmp_path / "long.jsonl"
