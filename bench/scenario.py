@@ -84,9 +84,11 @@ def fill(run: Run, store: Store, events: int) -> None:
 
         from_ms, to_ms = store.fill_span_ms()
         filler = Fill(server, key, run.traffic, missing, from_ms, to_ms, on_progress)
-        filler.run()
-        store.add(filler.messages_stored, filler.events_stored, to_ms)
-    store.save()
+        try:
+            filler.run()
+        finally:  # what an interrupted fill has stored, the next one need not
+            store.add(filler.messages_stored, filler.events_stored, to_ms)
+            store.save()
     rate = filler.messages_stored / filler.seconds
     run.console.print(f"  filled: {filler.messages_stored:,} messages in {filler.seconds:.0f} s, {rate:,.0f} messages/s")
 
