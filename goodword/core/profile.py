@@ -63,7 +63,7 @@ class Member(Struct, frozen=True, array_like=True, gc=False):
     since: Millis
 
 
-class Profile(Struct, frozen=True, omit_defaults=True):
+class Profile(Struct, frozen=True, omit_defaults=True, gc=False):
     """A stored person, or a device that may become one. Everything here is encrypted with the profile's own key at rest."""
 
     id: ProfileId

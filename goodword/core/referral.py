@@ -154,7 +154,7 @@ class Relationship(Struct, frozen=True):
     keyed hash."""
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """How an event was judged in a campaign, as a row: by which version, for which advocate and why, with every rule's verdict."""
 
     arrival: int
@@ -264,7 +264,7 @@ class Cancellation(Struct, frozen=True, array_like=True, gc=False):
         return bool(step.key) and self.order == step.key and (step.from_browser or not self.from_browser)
 
 
-class Standing(Struct, frozen=True, array_like=True):
+class Standing(Struct, frozen=True, array_like=True, gc=False):
     """What was settled about one step in one campaign and is not judged anew: rules that count what others did, a person's decision."""
 
     limits: tuple[Passed, ...] = ()
@@ -282,7 +282,7 @@ class Standing(Struct, frozen=True, array_like=True):
     """Whether the step was judged HIGH when it was judged last, and waited for nobody."""
 
 
-class Journey(Struct, frozen=True, omit_defaults=True):
+class Journey(Struct, frozen=True, omit_defaults=True, gc=False):
     """A person's side of referrals. `sightings` are devices and addresses, latest last; `standings` go by step and campaign."""
 
     profile_id: ProfileId
@@ -324,7 +324,7 @@ class Party:
         self.devices = frozenset(profile.devices)
 
 
-class Counts(Struct, frozen=True):
+class Counts(Struct, frozen=True, gc=False):
     """What others did, counted up to the event."""
 
     advocate_outcomes: dict[int, int] = field(default_factory=dict)
@@ -339,7 +339,7 @@ class Counts(Struct, frozen=True):
     """Different browsers (`Evidence.agent`) that clicked from the address of the touch in the thirty days up to it."""
 
 
-class Case(Struct, frozen=True):
+class Case(Struct, frozen=True, gc=False):
     """One step of a friend, credited to an advocate by a touch: everything a quality rule may look at.
 
     `advocate` is None when the advocate was deleted since. `ancestors` are who referred the advocate, who referred those, and so on.

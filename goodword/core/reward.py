@@ -204,7 +204,7 @@ class Passed(Struct, frozen=True, array_like=True, gc=False):
     until: Millis = 0
 
 
-class Reward(Struct, frozen=True):
+class Reward(Struct, frozen=True, gc=False):
     """A reward as stored. `journey_id` is the profile whose event earned it, `other_id` the other side of the referral.
 
     `waiting` says what an EARNED reward waits for: `pending` until `due_at`, `review` for a person, `supplier` for the brand's own
@@ -244,7 +244,7 @@ class Reward(Struct, frozen=True):
         return self.state in GONE
 
 
-class Transition(Struct, frozen=True):
+class Transition(Struct, frozen=True, gc=False):
     """One move of a reward, or an attempt at one that failed (`is_success` false). `by` names an operator, or is empty."""
 
     reward_id: int

@@ -30,7 +30,7 @@ CURRENCY_CHARS = 3
 _MISSING = object()
 
 
-class RewardCase(Struct, frozen=True):
+class RewardCase(Struct, frozen=True, gc=False):
     """One step, and everything a reward rule may look at.
 
     `recipient` is who would get the reward, `other` the other side of the referral (None: deleted, or there is none). `journey` is that

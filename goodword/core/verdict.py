@@ -28,7 +28,7 @@ PARTICIPANT_RULES = PERSONAL | {"bot_clicks"}
 _NOBODY = Touch(0, "SHARE_ID", "", ProfileId(0), "", "", 0)
 
 
-class Verdict(Struct):
+class Verdict(Struct, gc=False):
     """How a step was judged in one campaign. `touch` is None where the campaign needs no referral."""
 
     step: Step
