@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from goodword.api.server import OPERATIONS
+from goodword.storage.ruling import rules_of
 from tests.journey.program import CHROME, PAID, Program, moment, refer_a_friend
 from tests.running import Server, basic, rows, run
 from tests.stores import placed
@@ -239,7 +240,7 @@ def test_law_9_every_verdict_and_every_move_of_a_reward_explains_itself(server: 
     shop.in_browser(type="track", event="conversion", userId="cyd", properties={"partner_conversion_id": "web", "cart_value": 1})
     shop.says("canceled", "ben", partner_conversion_id="order-ben")
     given = shop.done("/v2/rewards", {"person_id": shop.id("cyd"), "note": "sorry", "reward_supplier_id": "points", "face_value": 1})
-    judged = rows(server.data, "SELECT account_id, quality, reason, version, rules FROM judgement")
+    judged = rows(server.data, f"SELECT account_id, quality, reason, version, {rules_of('j')} FROM judgement j")
     assert {quality for _, quality, _, _, _ in judged} >= {"HIGH", "LOW"}
     for _, quality, reason, version, rules in judged:
         found = json.loads(rules)
@@ -247,7 +248,7 @@ def test_law_9_every_verdict_and_every_move_of_a_reward_explains_itself(server: 
         assert quality == "NONE" or reason or found
         assert found, "a verdict without rules"
         assert [each for each in found if each[1] != "PASS" and not each[2]] == []
-    rewards = rows(server.data, "SELECT id, cause, rules FROM reward")
+    rewards = rows(server.data, f"SELECT id, cause, {rules_of('r')} FROM reward r")
     assert len(rewards) > 8
     for number, cause, rules in rewards:
         found = json.loads(rules)

@@ -18,13 +18,14 @@ from goodword.core.facts import Facts, Lookup, hinted_advocates, wanted_friends,
 from goodword.core.profile import ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Shareable
 from goodword.core.referral_facts import CouponUse, ReferralFacts, ReferralLookup, SharedTo
-from goodword.core.reward import Passed, Reward
+from goodword.core.reward import Reward
 from goodword.core.times import FOREVER
 from goodword.storage.driver import Row
 from goodword.storage.load_block import reference_for
 from goodword.storage.load_past import Steps, credited, earned, past, spent
 from goodword.storage.load_pool import load_pools
 from goodword.storage.load_surroundings import surroundings
+from goodword.storage.ruling import read_rules, rules_of
 
 if TYPE_CHECKING:
     from goodword.storage.store import Store
@@ -38,11 +39,11 @@ SHARES_WITHIN_MS = 7 * 24 * 3_600_000
 _journey = msgspec.json.Decoder(Journey).decode
 _shareable = msgspec.json.Decoder(Shareable).decode
 _evidence = msgspec.json.Decoder(Evidence).decode
-_rules = msgspec.json.Decoder(tuple[Passed, ...]).decode
 _secret = msgspec.json.Decoder(dict[str, Any]).decode
 REWARD = (
     "r.id, r.profile_id, r.journey_id, r.campaign_id, r.version, r.program, r.name, r.role, r.supplier_id, r.state, r.unit, r.value,"
-    " r.cause, r.created_at, r.updated_at, r.other_id, r.nth, r.waiting, r.due_at, r.expires_at, r.coupon, r.rules, r.is_final, r.secret"
+    " r.cause, r.created_at, r.updated_at, r.other_id, r.nth, r.waiting, r.due_at, r.expires_at, r.coupon,"
+    f" {rules_of('r')}, r.is_final, r.secret"
 )
 """The columns that `read_reward` reads, of `reward r`."""
 
@@ -52,7 +53,7 @@ def read_reward(store: Store, row: Sequence[Any]) -> Reward:
     values, (rules, is_final, secret) = row[:-3], row[-3:]
     key = store.keys.key(values[1]) if secret else None
     opened = _secret(store.sealer.open_body(key, secret)) if key is not None else {}
-    rest: dict[str, Any] = {"rules": _rules(rules), "is_final": bool(is_final), "secret": opened}
+    rest: dict[str, Any] = {"rules": read_rules(rules), "is_final": bool(is_final), "secret": opened}
     return Reward(*values, **rest)
 
 

@@ -19,6 +19,7 @@ from goodword.core.reward import CouponMoved, CouponsAdded, CouponUpload, Earnin
 from goodword.core.times import Millis
 from goodword.storage.driver import Database
 from goodword.storage.load_block import stored_value
+from goodword.storage.ruling import Rulings
 from goodword.storage.save_delivery import DeliverySaving
 from goodword.storage.save_tally import TALLIED, TallySaving
 
@@ -44,6 +45,7 @@ class ReferralSaving:
         self.changed_accounts: set[int] = set()
         self.deliveries = DeliverySaving(store)
         self.tallies = TallySaving(store)
+        self.rulings = Rulings()
 
     def take(self, account: int, record: Any, arrival: int) -> None:
         """Add one record. `arrival` is the place in the log of the command that caused it."""
@@ -133,11 +135,20 @@ class ReferralSaving:
     def _reward_row(self, account: int, number: int, reward: Reward) -> tuple[Any, ...]:
         partner = reward.secret.get("partner_reward_id") or reward.secret.get("code")
         found_by = self.store.sealer.hash(account, "p" + str(partner).casefold()) if partner else None
+        rules, ruling = self.rulings.columns(account, reward.rules)
         return (
             account, number, reward.profile_id, reward.journey_id, reward.other_id, reward.campaign, reward.version, reward.program,
             reward.name, reward.role, reward.supplier, reward.state, reward.unit, reward.value, reward.cause, reward.nth, reward.waiting,
             int(reward.is_final), reward.created_at, reward.updated_at, reward.due_at, reward.expires_at, reward.coupon,
-            encode(reward.rules).decode(), self._seal(reward.profile_id, reward.secret), found_by,
+            rules, self._seal(reward.profile_id, reward.secret), found_by, ruling,
+        )  # fmt: skip
+
+    def _judgement_row(self, account: int, arrival: int, campaign: str, judged: Judgement) -> tuple[Any, ...]:
+        rules, ruling = self.rulings.columns(account, judged.rules)
+        return (
+            account, arrival, campaign, judged.version, judged.program, judged.kind, judged.friend_id, judged.advocate_id, judged.reason,
+            judged.ref, judged.touch_at, judged.quality, judged.review, judged.judged_at, rules, judged.at, judged.amount,
+            judged.currency, judged.origin, int(judged.is_new), ruling,
         )  # fmt: skip
 
     def _coupon(self, account: int, record: CouponsAdded | CouponMoved | CouponUpload) -> None:
@@ -221,9 +232,10 @@ class ReferralSaving:
         if self.journeys:
             many(_JOURNEY, [(*place, self._seal(place[1], self.journeys[place])) for place in sorted(self.journeys)])
         if judged := self.tallies.judged:
-            many(_JUDGEMENT, [_judgement_row(*place, judged[place]) for place in sorted(judged)])
+            many(_JUDGEMENT, [self._judgement_row(*place, judged[place]) for place in sorted(judged)])
         if rewards := self.tallies.rewards:
             many(_REWARD, [self._reward_row(*place, rewards[place]) for place in sorted(rewards)])
+        self.rulings.write(self.store.database)
         for name, sql in _LAST.items():
             if found := self.last.get(name):
                 many(sql, [(*place, *found[place]) for place in sorted(found)])
@@ -266,25 +278,17 @@ def _sum(table: str, keys: str, columns: str) -> str:
     return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changed}"
 
 
-def _judgement_row(account: int, arrival: int, campaign: str, judged: Judgement) -> tuple[Any, ...]:
-    return (
-        account, arrival, campaign, judged.version, judged.program, judged.kind, judged.friend_id, judged.advocate_id, judged.reason,
-        judged.ref, judged.touch_at, judged.quality, judged.review, judged.judged_at, encode(judged.rules).decode(), judged.at,
-        judged.amount, judged.currency, judged.origin, int(judged.is_new),
-    )  # fmt: skip
-
-
 _JOURNEY = _put("journey", "account_id profile_id", "doc")
 _JUDGEMENT = _put(
     "judgement",
     "account_id arrival campaign_id",
-    "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules at amount currency origin is_new",
+    "version program kind friend_id advocate_id reason ref touch_at quality review judged_at rules at amount currency origin is_new ruling",
 )
 _REWARD = _put(
     "reward",
     "account_id id",
     "profile_id journey_id other_id campaign_id version program name role supplier_id state unit value cause nth waiting is_final"
-    " created_at updated_at due_at expires_at coupon rules secret partner",
+    " created_at updated_at due_at expires_at coupon rules secret partner ruling",
 )
 _GONE = ("journey_gone", "recipient_of_gone", "share_gone", "shareable_gone", "secret_gone", "alike_gone")
 """In this order: whom the shares were sent to is found by the shares."""

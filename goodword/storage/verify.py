@@ -61,6 +61,7 @@ _ACCOUNT_TABLES = (
     "journey",
     "relationship",
     "judgement",
+    "ruling",
     "reward",
     "reward_transition",
     "earned",

@@ -5,6 +5,7 @@
 3. An issued coupon is of one reward, which has it; its code is with the reward and no longer in the pool.
 4. An event earns a reward of a name once. What limits and budgets count are the rewards that were not taken back.
 5. Nothing of a deleted person's reward can be read, and none of theirs waits to be given.
+6. What rules said of a reward or an event is there (ruling.py).
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ _CHECKS = {
     " WHERE r.id IS NULL OR r.profile_id <> p.profile_id": "Posting {} is of no reward of its person's.",
     "SELECT r.id FROM reward r LEFT JOIN reward_transition t ON t.account_id = r.account_id AND t.reward_id = r.id AND t.seq = 0"
     " WHERE t.seq IS NULL": "Reward {} has no first move.",
+    "SELECT r.id FROM reward r LEFT JOIN ruling s ON s.account_id = r.account_id AND s.id = r.ruling"
+    " WHERE r.ruling IS NOT NULL AND s.id IS NULL": "Reward {}: what rules said of it is lost.",
+    "SELECT j.arrival FROM judgement j LEFT JOIN ruling s ON s.account_id = j.account_id AND s.id = j.ruling"
+    " WHERE j.ruling IS NOT NULL AND s.id IS NULL": "Event {}: what rules said of it is lost.",
     "SELECT b.profile_id FROM balance b LEFT JOIN"
     " (SELECT account_id, profile_id, unit, sum(amount) AS total FROM posting GROUP BY 1, 2, 3) p"
     " ON p.account_id = b.account_id AND p.profile_id = b.profile_id AND p.unit = b.unit WHERE b.amount <> coalesce(p.total, 0)": (

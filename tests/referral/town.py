@@ -20,6 +20,7 @@ from goodword.engine import Engine
 from goodword.storage import verify_tally
 from goodword.storage.load_referral import REWARD, read_reward
 from goodword.storage.query import person as people
+from goodword.storage.ruling import rules_of
 from goodword.storage.store import Store
 
 START = 1_790_000_000_000
@@ -150,7 +151,7 @@ class Town:
 
     def judgements(self) -> list[tuple[Any, ...]]:
         return self.store.database.read(
-            "SELECT arrival, campaign_id, reason, quality, review, rules FROM judgement WHERE account_id = 1 ORDER BY arrival"
+            f"SELECT arrival, campaign_id, reason, quality, review, {rules_of('j')} FROM judgement j WHERE account_id = 1 ORDER BY arrival"
         )
 
 

@@ -19,11 +19,12 @@ from goodword.core.facts import Facts
 from goodword.core.profile import Profile, ProfileId
 from goodword.core.referral import Click, Evidence, Journey, Judgement, Relationship, Shareable
 from goodword.core.referral_facts import ReferralFacts
-from goodword.core.reward import Passed, Reward, Transition
+from goodword.core.reward import Reward, Transition
 from goodword.core.times import FOREVER, Millis
 from goodword.storage.driver import Row
 from goodword.storage.load_referral import REWARD, read_reward
 from goodword.storage.query import person as people
+from goodword.storage.ruling import read_rules, rules_of
 from goodword.storage.store import Store
 
 CHUNK = 200
@@ -36,14 +37,13 @@ REVIEW_STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 _journey = msgspec.json.Decoder(Journey).decode
 _shareable = msgspec.json.Decoder(Shareable).decode
 _evidence = msgspec.json.Decoder(Evidence).decode
-_rules = msgspec.json.Decoder(tuple[Passed, ...]).decode
 _detail = msgspec.json.Decoder(dict[str, Any]).decode
 _RELATIONSHIP = (
     "r.friend_id, r.program, r.advocate_id, r.campaign_id, r.reason, r.at, r.updated_at, r.cause, r.displaced_at"  # as the struct has them
 )
 _JUDGEMENT = (
     "j.arrival, j.campaign_id, j.version, j.program, j.kind, j.friend_id, j.advocate_id, j.reason, j.ref, j.touch_at, j.quality, j.review,"
-    " j.judged_at, j.rules"
+    f" j.judged_at, {rules_of('j')}"
 )
 
 
@@ -266,7 +266,7 @@ def judgement(store: Store, account: int, arrival: int, campaign: str) -> Judgem
 
 
 def _judged(row: Row) -> Judgement:
-    rest: dict[str, Any] = {"rules": _rules(row[-1])}
+    rest: dict[str, Any] = {"rules": read_rules(row[-1])}
     return Judgement(*row[:-1], **rest)
 
 
