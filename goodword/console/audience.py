@@ -5,15 +5,20 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from goodword.api.intake import new_id
+from goodword.console.listing import PERSON, Chunks, Listing, as_file, columns
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, changes, shows
 from goodword.console.people import name_of
 from goodword.core import command as c
 from goodword.core.profile import ProfileId
+from goodword.core.times import write_time
 from goodword.storage.query import audience as audiences
+from goodword.storage.query import person as people
+from goodword.storage.query import report_list
 
 ENTRIES = (Entry("Audiences", "/audiences", "marketer", "See", "a", "audiences"),)
 SHOWN = 50
+COLUMNS = columns(*PERSON, "since", since="time")
 
 
 async def index(page: Page) -> Response:
@@ -39,6 +44,19 @@ async def show(page: Page) -> Response:
     )  # fmt: skip
 
 
+async def file(page: Page) -> Response:
+    """`GET /audiences/members/file?name=`."""
+    return await as_file(page, Listing("audience-members", COLUMNS, _chunks(page, _named(page).name)))
+
+
+def _chunks(page: Page, name: str) -> Chunks:
+    after = 0
+    while rows := audiences.places(page.store, page.account, name, after, report_list.CHUNK):
+        found = people.find_many(page.store, page.account, [number for number, _ in rows])
+        yield [[*report_list.names(number, found[number]), write_time(since)] for number, since in rows if number in found]
+        after = rows[-1][0]
+
+
 async def remove(page: Page) -> Response:
     """`POST /audiences/remove`: take somebody out, until a message puts them in again."""
     found = _named(page)
@@ -52,5 +70,6 @@ async def remove(page: Page) -> Response:
 ROUTES = (
     shows("/audiences", index, "marketer"),
     shows("/audiences/members", show, "marketer"),
+    shows("/audiences/members/file", file, "marketer"),
     changes("/audiences/remove", remove, "marketer"),
 )

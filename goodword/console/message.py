@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
+from goodword.console.listing import Chunks, Listing, as_file, columns
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, shows
 from goodword.core.event import FROM_BROWSER, IS_EVENT, TYPE_CODES, UNKEYED
 from goodword.core.profile import Profile
 from goodword.core.referral import Judgement
+from goodword.core.report import Cell
 from goodword.core.reward import Reward
 from goodword.storage.query import delivery as deliveries
 from goodword.storage.query import message as log
@@ -27,6 +29,13 @@ ROWS = 50
 LOOKED_AT_MAX, OPENED_MAX = 50_000, 2_000
 """How many places of the log one page of a filter looks at, and one that opens every message for its text: the rest is a page further."""
 TEXT_CHARS_MAX = 200
+FILE_ROWS, FILE_LOOKED_AT_MAX = 200, 2_000
+"""Rows and places of the log that a file takes at a time."""
+COLUMNS = columns(
+    *("arrival", "received_at", "verdict", "type", "name", "event_time", "profile_id", "value", "currency", "reason", "notes", "event_id"),
+    *("duplicate_of", "from_browser", "unkeyed", "deleted", "door"), received_at="time", event_time="time", value="money",
+)  # fmt: skip
+"""As `goodword messages --json` calls them."""
 VERDICTS: dict[str, tuple[str, str]] = {
     "stored": ("Taken", "good"),
     "duplicate": ("Repeat", "info"),
@@ -57,14 +66,20 @@ def line_of(page: Page, logged: LoggedMessage) -> Line:
     return Line(logged, said.get("sent_name") or "", keys[0]["value"] if keys else "", why)
 
 
-async def index(page: Page) -> Response:
-    """`GET /messages`: a page of the log; with `after` as a fragment, what came since."""
+def _filter(page: Page) -> dict[str, Any]:
+    """What the query asks for, and how far one page of it looks."""
     verdict = page.choice("verdict", tuple(VERDICTS)) or None
     kind = page.choice("type", tuple(TYPE_CODES)) or None
     name = page.query("name")[:200] or None
     text = page.query("text")[:TEXT_CHARS_MAX] or None
     looked_at = OPENED_MAX if text else LOOKED_AT_MAX if kind is not None or name is not None else None
-    how: dict[str, Any] = {"verdict": verdict, "type": kind, "name": name, "text": text, "within": looked_at}
+    return {"verdict": verdict, "type": kind, "name": name, "text": text, "within": looked_at}
+
+
+async def index(page: Page) -> Response:
+    """`GET /messages`: a page of the log; with `after` as a fragment, what came since."""
+    how = _filter(page)
+    looked_at, text = how["within"], how["text"]
     if page.is_fragment:
         after = page.number("after", 0)
         fresh = log.messages(page.store, page.account, ROWS, after=after, **how)
@@ -78,7 +93,7 @@ async def index(page: Page) -> Response:
     return page.render(
         "message/index.html",
         lines=[line_of(page, each) for each in found],
-        is_filtered=looked_at is not None or verdict is not None,
+        is_filtered=looked_at is not None or how["verdict"] is not None,
         is_paused=bool(page.query("paused") or page.query("before")),
         older=page.here(before=last, paused="") if last > 1 else "",
         newer=page.here(before="", paused="") if page.query("before") else "",
@@ -92,6 +107,29 @@ async def index(page: Page) -> Response:
 
 def _live(page: Page, newest: int) -> dict[str, Any]:
     return {"poll": page.here(after=newest, before="", paused=""), "newest": newest, "verdicts": VERDICTS}
+
+
+async def file(page: Page) -> Response:
+    """`GET /messages/file`: the log, newest first, without what the messages said."""
+    return await as_file(page, Listing("messages", COLUMNS, _chunks(page)))
+
+
+def _chunks(page: Page) -> Chunks:
+    how = _filter(page)
+    within = how["within"] = how["within"] and min(how["within"], FILE_LOOKED_AT_MAX)
+    before = page.store.end_of_log(page.account) + 1
+    while before > 1:
+        found = log.messages(page.store, page.account, FILE_ROWS, before=before, **how)
+        if not found and within is None:
+            return
+        yield [[_cell(log.as_json(each, raw=False).get(column.name)) for column in COLUMNS] for each in found]
+        before = found[-1].arrival if len(found) == FILE_ROWS or within is None else before - within
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, list):
+        return "; ".join(value)
+    return "yes" if value is True else value
 
 
 class Consequence(Struct):
@@ -167,5 +205,6 @@ def _sides(judged: list[Judgement], logged: LoggedMessage) -> frozenset[int]:
 
 ROUTES = (
     shows("/messages", index, "marketer"),
+    shows("/messages/file", file, "marketer"),
     shows("/messages/{arrival:int}", show, "marketer"),
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from starlette.responses import Response
 
 from goodword.api.intake import new_id
+from goodword.console.listing import Chunks, Listing, as_file, columns
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
 from goodword.core import command as c
@@ -15,6 +18,8 @@ from goodword.storage.query import person as people
 ENTRIES = (Entry("Privacy", "/privacy", "admin", "Keep", "y", "privacy"),)
 SHOWN = 50
 ASKED = "DELETE"
+FILE_ROWS = 1_000
+COLUMNS = columns("id", "time", "profiles", "keys", "suppressed", time="time", profiles="count", keys="count")
 
 
 async def index(page: Page) -> Response:
@@ -33,6 +38,20 @@ def _shown(page: Page, status: int = 200) -> Response:
         older=page.here(offset=offset + SHOWN) if len(found) > SHOWN else "",
         newer=page.here(offset=max(0, offset - SHOWN) or "") if offset else "",
     )
+
+
+async def file(page: Page) -> Response:
+    """`GET /privacy/file`: it names nobody."""
+    return await as_file(page, Listing("deletions", COLUMNS, _chunks(page), names_people=False))
+
+
+def _chunks(page: Page) -> Chunks:
+    for offset in count(0, FILE_ROWS):
+        found = erasures.erasures(page.store, page.account, FILE_ROWS, offset)
+        said = [erasures.as_json(each) for each in found]
+        yield [[each["id"], each["time"], each["profiles"], each["keys"], "yes" if each["suppressed"] else "no"] for each in said]
+        if len(found) < FILE_ROWS:
+            return
 
 
 async def erase(page: Page) -> Response:
@@ -56,4 +75,4 @@ async def erase(page: Page) -> Response:
     return page.redirect("/privacy", f"Deleted. The proof is {erasure_id}.")
 
 
-ROUTES = (shows("/privacy", index, "admin"), changes("/privacy/erase", erase, "admin"))
+ROUTES = (shows("/privacy", index, "admin"), shows("/privacy/file", file, "admin"), changes("/privacy/erase", erase, "admin"))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from goodword.api.server.report import file_name
 from goodword.console.chart import Chart, Series
+from goodword.console.listing import Listing, as_file
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, shows
 from goodword.console.picture import draw
 from goodword.core.period import PERIODS, start_of, write_day
 from goodword.core.report import METRICS, REPORTS, Report, Request, Unreadable, read_request
-from goodword.core.report_file import FORMATS, MEDIA, read_format, write
+from goodword.core.report_file import FORMATS
 from goodword.core.times import read_time
 from goodword.storage.query import report as counts
 from goodword.storage.query.report_row import chunks
@@ -127,19 +127,10 @@ async def picture(page: Page) -> Response:
 async def file(page: Page) -> Response:
     """`GET /reports/{name}/file`: all of it, in `format`."""
     report, request = _asked(page)
-    format = read_format(page.query("format") or "CSV")
-    if isinstance(request, Unreadable) or format is None:
-        raise PageRefused(422, request.reason if isinstance(request, Unreadable) else f"A report comes as {', '.join(FORMATS)}.")
-    parts = write(format, report.columns, chunks(page.store, page.account, request))
-    headers = {"Content-Disposition": f'attachment; filename="{file_name(request, format)}"', "Content-Type": MEDIA[format]}
-    return StreamingResponse(_sent(parts), headers=headers)
-
-
-async def _sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Parts as they are made, with room for others between them."""
-    for part in parts:
-        yield part
-        await asyncio.sleep(0)
+    if isinstance(request, Unreadable):
+        raise PageRefused(422, request.reason)
+    days = f"{write_day(request.first)}-{write_day(request.last)}"
+    return await as_file(page, Listing(report.name, report.columns, chunks(page.store, page.account, request), report.is_list, days))
 
 
 ROUTES = (

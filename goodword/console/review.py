@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from starlette.responses import Response
 
+from goodword.console.listing import Chunks, Listing, as_file, columns
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, changes, shows
 from goodword.core import command as c
+from goodword.core.report import Cell
 from goodword.storage.query import review as reviews
 from goodword.storage.query.referral import REVIEW_STATES, ReviewState
 
@@ -16,11 +18,21 @@ ENTRIES = (Entry("Review", "/review", "marketer", "Run", "v", "review"),)
 SHOWN = 30
 DECIDED_AT_ONCE = 50
 Decision = Literal["approved", "declined"]
+_SIDES = tuple(f"{side}_{name}" for side in ("friend", "advocate") for name in ("person_id", "email", "partner_user_id"))
+COLUMNS = columns(
+    *("judged_date", "event_date", "state", "campaign_id", "program", "name", "order", "value", "currency", "quality", "why"),
+    *_SIDES, "reason", "by", "note", "decided_date", judged_date="time", event_date="time", decided_date="time", value="money",
+)  # fmt: skip
+"""As `GET /v4/reviews` calls them."""
+
+
+def _state(page: Page) -> ReviewState:
+    return next((each for each in REVIEW_STATES if each == page.query("state")), "open")
 
 
 async def index(page: Page) -> Response:
     """`GET /review`: a page of the queue, or of what was decided."""
-    state: ReviewState = next((each for each in REVIEW_STATES if each == page.query("state")), "open")
+    state = _state(page)
     offset = page.number("offset", 0, 0, 100_000)
     found = reviews.queue(page.store, page.account, state, page.query("campaign") or None, SHOWN + 1, offset)
     return page.render(
@@ -31,6 +43,21 @@ async def index(page: Page) -> Response:
         older=page.here(offset=offset + SHOWN) if len(found) > SHOWN else "",
         newer=page.here(offset=max(0, offset - SHOWN) or "") if offset else "",
     )
+
+
+async def file(page: Page) -> Response:
+    """`GET /review/file`."""
+    return await as_file(page, Listing("review", COLUMNS, _chunks(page, _state(page), page.query("campaign") or None)))
+
+
+def _chunks(page: Page, state: ReviewState, campaign: str | None) -> Chunks:
+    for lines in reviews.everything(page.store, page.account, state, campaign):
+        yield [_cells(reviews.as_json(line, page.now)) for line in lines]
+
+
+def _cells(said: dict[str, Any]) -> list[Cell]:
+    sides = {f"{side}_{name}": value for side in ("friend", "advocate") for name, value in said.get(side, {}).items()}
+    return [{**said, **sides}.get(column.name) for column in COLUMNS]
 
 
 async def decide(page: Page) -> Response:
@@ -57,4 +84,4 @@ async def decide(page: Page) -> Response:
     return page.redirect("/review", f"{done} {decision}." + (f" {left} could not be." if left else ""))
 
 
-ROUTES = (shows("/review", index, "marketer"), changes("/review", decide, "marketer"))
+ROUTES = (shows("/review", index, "marketer"), shows("/review/file", file, "marketer"), changes("/review", decide, "marketer"))

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 
+from goodword.console.listing import Chunks, Listing, as_file
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, changes, shows
 from goodword.console.people import name_of
 from goodword.console.person import STATE_KINDS
 from goodword.core import command as c
 from goodword.core.campaign import Programs
+from goodword.core.report import REPORTS, Cell
 from goodword.core.reward import BUILT_IN, STATES, RewardState, Supplier, follows
+from goodword.core.times import write_time
 from goodword.storage.query import person as people
+from goodword.storage.query import report_list
 from goodword.storage.query import reward as rewards
 from goodword.storage.query.budget import used
 from goodword.storage.query.moment import waiting, worth
@@ -53,13 +58,8 @@ def suppliers_of(page: Page) -> dict[str, Supplier]:
 async def index(page: Page) -> Response:
     """`GET /rewards`: newest first, by state, campaign and recipient."""
     campaigns = page.store.programs.get(page.account, Programs()).campaigns
-    state = page.choice("state", tuple(sorted(STATES)))
-    campaign = page.choice("campaign", tuple(campaigns))
     offset = page.number("offset", 0, 0, 1_000_000)
-    wanted = rewards.RewardFilter(
-        states=frozenset((cast(RewardState, state),)) if state else None, campaigns=frozenset((campaign,)) if campaign else None
-    )
-    found = rewards.list_of(page.store, page.account, wanted, offset, SHOWN + 1)
+    found = rewards.list_of(page.store, page.account, _wanted(page), offset, SHOWN + 1)
     live = [each for each in campaigns.values() if each.state_at(page.now) in ("LIVE", "PAUSED")]
     pools = [
         (supplier, rewards.pool(page.store, page.account, supplier.id))
@@ -80,6 +80,27 @@ async def index(page: Page) -> Response:
         name_of=name_of,
         may_change=page.viewer.may("marketer"),
     )
+
+
+def _wanted(page: Page) -> rewards.RewardFilter:
+    """What the query asks for."""
+    state = page.choice("state", tuple(sorted(STATES)))
+    campaign = page.choice("campaign", tuple(page.store.programs.get(page.account, Programs()).campaigns))
+    return rewards.RewardFilter(
+        states=frozenset((cast(RewardState, state),)) if state else None, campaigns=frozenset((campaign,)) if campaign else None
+    )
+
+
+async def file(page: Page) -> Response:
+    """`GET /rewards/file`: the columns are those of the report of rewards."""
+    return await as_file(page, Listing("rewards", REPORTS["rewards"].columns, _chunks(page, _wanted(page))))
+
+
+def _chunks(page: Page, wanted: rewards.RewardFilter) -> Chunks:
+    while found := rewards.list_of(page.store, page.account, wanted, 0, report_list.CHUNK):
+        names: dict[int, list[Cell]] = {each.reward.profile_id: report_list.names(each.reward.profile_id, each.person) for each in found}
+        yield [[write_time(each.reward.created_at), *report_list.reward_cells(each.reward, names)] for each in found]
+        wanted = replace(wanted, before=found[-1].reward.id)
 
 
 def _found(page: Page) -> rewards.StoredReward:
@@ -149,6 +170,7 @@ async def move_many(page: Page) -> Response:
 
 ROUTES = (
     shows("/rewards", index, "support"),
+    shows("/rewards/file", file, "marketer"),
     changes("/rewards/move", move_many, "marketer"),
     shows("/rewards/{id:int}", show, "support"),
     changes("/rewards/{id:int}/move", move, "marketer"),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from goodword.api.intake import new_id
 from goodword.api.server.webhook import new_signing_secret, takes_http
+from goodword.console.listing import Chunks, Listing, as_file, columns
 from goodword.console.navigation import Entry
 from goodword.console.page import Page, PageRefused, changes, shows
 from goodword.core import command as c
@@ -20,6 +21,11 @@ from goodword.storage.query import delivery as outbox
 
 ENTRIES = (Entry("Webhooks", "/webhooks", "marketer", "Connect", "w", "webhooks"),)
 SHOWN = 50
+FILE_ROWS = 500
+COLUMNS = columns(
+    *("id", "webhook_id", "type", "event_id", "state", "attempt_count", "event_time", "next_attempt_at", "ended_at", "person_id"),
+    attempt_count="count", event_time="time", next_attempt_at="time", ended_at="time",
+)  # fmt: skip
 RESENT_MAX = 500
 TESTED_WITHIN_S = 5.0
 POLL_S = 0.05
@@ -97,6 +103,18 @@ def _one(page: Page, each: Endpoint, secret: str = "") -> Response:
     )
 
 
+async def file(page: Page) -> Response:
+    """`GET /webhooks/{id}/file`: its deliveries. Whom they are about is a number."""
+    return await as_file(page, Listing("deliveries", COLUMNS, _chunks(page, _found(page)), names_people=False))
+
+
+def _chunks(page: Page, each: Endpoint) -> Chunks:
+    state, before = page.choice("state", get_args(DeliveryState)) or None, None
+    while found := outbox.deliveries(page.store, page.account, endpoint=each.id, state=state, before=before, limit=FILE_ROWS):
+        yield [[outbox.as_json(one)[column.name] for column in COLUMNS] for one in found]
+        before = found[-1].id
+
+
 async def change(page: Page) -> Response:
     """`POST /webhooks/{id}`: pause, resume, test, a new secret, what it is told of, or its end."""
     each, do = _found(page), page.form.choice("do", ("pause", "resume", "test", "secret", "types", "end"))
@@ -170,6 +188,7 @@ ROUTES = (
     changes("/webhooks", create, "admin"),
     shows("/webhooks/deliveries/{id:int}", show_delivery, "marketer"),
     shows("/webhooks/{id}", show, "marketer"),
+    shows("/webhooks/{id}/file", file, "marketer"),
     changes("/webhooks/{id}", change, "admin"),
     changes("/webhooks/{id}/again", send_again, "admin"),
 )

@@ -391,12 +391,18 @@ class EndSessions(Struct, frozen=True, tag=True, tag_field="command"):
     kept: bytes = b""
 
 
+class Look(Struct, frozen=True, tag=True, tag_field="command"):
+    """Somebody takes with them what names people: nothing changes, and it is written down (`Audited`)."""
+
+    account: int
+
+
 Command = (
     Receive | Refuse | Erase | Unsuppress | CreateProfile | SetEmail | SetParameter | SetBlock | Forward | SetMembership
     | CreateAccount | CreateKey | RevokeKey | TouchKeys | Configure | SetCalendar | RecordArchive | SaveCampaign
     | SetCampaignState | PutShareable | RecordClick | RecordShare | PutSupplier | AddCoupons | RemoveCoupons | MoveReward
     | GrantReward | TendReward | SetRewardExpiry | Review | Rejudge | PutBlock | PutEndpoint | TestEndpoint | RecordAttempts
-    | Redeliver | PutUser | PutSignInLink | SignIn | SeeSession | EndSessions
+    | Redeliver | PutUser | PutSignInLink | SignIn | SeeSession | EndSessions | Look
 )  # fmt: skip
 
 

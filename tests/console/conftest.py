@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from goodword.api.auth import hash_secret
 from goodword.cli.connection import account_number, engine_of
@@ -22,6 +22,8 @@ from goodword.engine import wall_clock_ms
 from tests.console.fresh import Fresh
 from tests.running import Answer, Server, make_key
 
+expect.set_options(timeout=60_000)
+"""A busy machine takes its time; what never comes is noticed all the same."""
 RTL = "\u202eשלום مرحبا\u202c"
 HOSTILE = (
     "<script>document.title='owned'</script>",

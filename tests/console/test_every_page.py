@@ -28,6 +28,8 @@ NOT_LINKED = {
     "/welcome/{token}": "for people who are not signed in",
     "/people/{id:int}/file": "a file to keep",
     "/reports/{name}/file": "a file to keep",
+    **dict.fromkeys((f"/{name}/file" for name in ("people", "rewards", "review", "messages", "audiences/members")), "a file to keep"),
+    **dict.fromkeys(("/privacy/file", "/webhooks/{id}/file", "/settings/audit/file"), "a file to keep"),
     "/reports/{name}/picture.svg": "a picture",
     "/start/first": "a part of the start page",
     "/campaigns/{id}/example/progress": "a part of the page to try a campaign",

@@ -184,8 +184,12 @@ def test_rewards_are_filtered_ticked_and_moved_many_at_once(office: Office, desk
     expect(page.locator(".notice")).to_contain_text("0 done. 2 stay as they are: their state does not allow it.")
     page.goto("/console/rewards?state=FULFILLED")
     expect(mine).to_have_count(1)
-    page.get_by_role("link", name="Export").click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_text("Download what fits").click()
+    with page.expect_download() as kept:
+        page.get_by_role("link", name="CSV").click()
+    rows = kept.value.path().read_text().splitlines()
+    assert "Mona" in "".join(rows)
+    assert all("FULFILLED" in row for row in rows[1:])
 
 
 def test_codes_are_chosen_and_dropped_with_progress_and_bad_rows_are_named(

@@ -152,6 +152,10 @@ def test_sessions_are_seen_and_ended() -> None:
     assert told(c.EndSessions(1, "u-1", kept=b"k")).records == (SessionsEnded("u-1", None, b"k"),)
 
 
+def test_who_takes_a_list_is_written_down_and_nothing_else_happens() -> None:
+    assert decide(c.Look(1), Facts(), NOW, FRESH) == Decision(Outcome("done"), ())
+
+
 def test_a_change_is_written_down_with_it_or_not_at_all() -> None:
     said = c.Audited(1, c.SeeSession(1, b"s"), "u-1", "key.created", "k-1", {"scopes": ["ingest"]})
     entry = AuditEntry(1, FRESH.id(IDS_PER_COMMAND - 1), NOW, "u-1", "key.created", "k-1", {"scopes": ["ingest"]})

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from goodword.core.profile import Profile
 from goodword.core.times import Millis
+from goodword.storage.driver import Row
 from goodword.storage.query import person as people
 from goodword.storage.store import Store
 
@@ -40,9 +41,14 @@ def audience(store: Store, account: int, name: str) -> Counted | None:
 
 def members(store: Store, account: int, name: str, after: int, limit: int) -> list[tuple[Profile, Millis]]:
     """People in an audience and since when, by number, from one on. Who was deleted meanwhile is none of them."""
-    rows = store.database.read(
+    rows = places(store, account, name, after, limit)
+    found = people.find_many(store, account, [number for number, _ in rows])
+    return [(found[number], since) for number, since in rows if number in found]
+
+
+def places(store: Store, account: int, name: str, after: int, limit: int) -> list[Row]:
+    """Numbers in an audience and since when, from one number on."""
+    return store.database.read(
         "SELECT profile_id, since FROM membership WHERE account_id = ? AND audience = ? AND profile_id > ? ORDER BY profile_id LIMIT ?",
         (account, name, after, limit),
     )
-    found = people.find_many(store, account, [number for number, _ in rows])
-    return [(found[number], since) for number, since in rows if number in found]

@@ -6,12 +6,13 @@ became part of. Each asks a bounded number of statements, however many people it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from goodword.core.profile import IdentityKey, Profile
 from goodword.storage.store import Store
 
 PERSON_ID_MAX = (1 << 63) - 1
+NUMBERS_AT_ONCE = 500
 
 
 def find(store: Store, account: int, person_id: int) -> Profile | None:
@@ -42,6 +43,17 @@ def find_many(store: Store, account: int, person_ids: Iterable[int]) -> dict[int
         if key is not None:
             profiles[number] = store.sealer.open_profile(key, doc)
     return {number: profiles[target] for number, target in wanted.items() if target in profiles}
+
+
+def everybody(store: Store, account: int) -> Iterator[list[Profile]]:
+    """Every profile, by number, devices included; so many numbers at a time."""
+    newest = store.database.read("SELECT id FROM profile WHERE account_id = ? ORDER BY id DESC LIMIT 1", (account,))
+    for start in range(1, newest[0][0] + 1 if newest else 1, NUMBERS_AT_ONCE):
+        rows = store.database.read(
+            "SELECT id, doc FROM profile WHERE account_id = ? AND id >= ? AND id < ? ORDER BY id", (account, start, start + NUMBERS_AT_ONCE)
+        )
+        known = ((store.keys.key(number), doc) for number, doc in store.refreshed(rows, 0))
+        yield [store.sealer.open_profile(key, doc) for key, doc in known if key is not None]
 
 
 def find_by_keys(store: Store, account: int, keys: Iterable[IdentityKey]) -> dict[IdentityKey, Profile]:

@@ -30,10 +30,11 @@ def names_of(store: Store, account: int, numbers: Iterable[int]) -> dict[int, li
     """A person's cells: id, e-mail, user id, first and last name; of a deleted one the number alone."""
     wanted = set(numbers)
     found = people.find_many(store, account, wanted)
-    return {number: _names(number, found.get(number)) for number in wanted}
+    return {number: names(number, found.get(number)) for number in wanted}
 
 
-def _names(number: int, profile: Profile | None) -> list[Cell]:
+def names(number: int, profile: Profile | None) -> list[Cell]:
+    """The same of one person."""
     if profile is None:
         return [str(number) if number else None, None, None, None, None]
     first, last = (_text(profile, name) for name in ("first_name", "last_name"))
@@ -99,7 +100,7 @@ def rewards(store: Store, account: int, request: Request) -> Iterator[Chunk]:
     while rows := store.database.read(sql, (account, place[0], until, *place, *values, CHUNK)):
         found = [read_reward(store, row) for row in store.refreshed(rows)]
         names = names_of(store, account, [each.profile_id for each in found])
-        yield [[write_time(each.created_at), *_reward(each, names)] for each in found]
+        yield [[write_time(each.created_at), *reward_cells(each, names)] for each in found]
         place = (found[-1].created_at, found[-1].id)
 
 
@@ -129,13 +130,14 @@ def _moves(store: Store, account: int, request: Request, state: RewardState | No
         found = [(row[0], row[3], row[4], read_reward(store, row[5:])) for row in rows]
         names = names_of(store, account, [each.profile_id for *_, each in found])
         yield [
-            [write_time(at), *(() if state is not None else (before or None, after)), *_reward(each, names)]
+            [write_time(at), *(() if state is not None else (before or None, after)), *reward_cells(each, names)]
             for at, before, after, each in found
         ]
         place = (rows[-1][0], rows[-1][1], rows[-1][2])
 
 
-def _reward(reward: Reward, names: dict[int, list[Cell]]) -> list[Cell]:
+def reward_cells(reward: Reward, names: dict[int, list[Cell]]) -> list[Cell]:
+    """A reward's cells, given what names people."""
     code = reward.secret.get("partner_reward_id") or reward.secret.get("code")
     return [
         str(reward.id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from msgspec import Struct
@@ -35,17 +35,17 @@ class Line(Struct):
 
 def queue(store: Store, account: int, state: referral.ReviewState, campaign: str | None, limit: int, offset: int = 0) -> list[Line]:
     """A page of the queue, oldest first. What deleted people did waits for nobody."""
+    chunks = everything(store, account, state, campaign, max(1, min(offset + limit, CHUNK)))
+    return list(islice(chain.from_iterable(chunks), offset, offset + limit))
 
-    chunk = max(1, min(offset + limit, CHUNK))
 
-    def lines() -> Iterator[Line]:
-        for start in count(0, chunk):
-            judged = referral.reviews(store, account, state, campaign, chunk, start)
-            yield from (line for line in _lines(store, account, judged) if state != "open" or line.friend is not None)
-            if len(judged) < chunk:
-                return
-
-    return list(islice(lines(), offset, offset + limit))
+def everything(store: Store, account: int, state: referral.ReviewState, campaign: str | None, chunk: int = CHUNK) -> Iterator[list[Line]]:
+    """The queue, or what was decided, oldest first, a chunk at a time."""
+    for start in count(0, chunk):
+        judged = referral.reviews(store, account, state, campaign, chunk, start)
+        yield [line for line in _lines(store, account, judged) if state != "open" or line.friend is not None]
+        if len(judged) < chunk:
+            return
 
 
 def line(store: Store, account: int, item: Item) -> Line | None:

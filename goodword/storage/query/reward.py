@@ -24,7 +24,7 @@ _detail = msgspec.json.Decoder(dict[str, Any]).decode
 
 class RewardFilter(Struct, frozen=True):
     """Which rewards are wanted; what is None filters nothing. `people` are profile numbers, those merged into a person included; `names`
-    pairs of campaign and reward; `partner_ids` coupon codes and partners' own ids."""
+    pairs of campaign and reward; `before` an id; `partner_ids` coupon codes and partners' own ids."""
 
     states: frozenset[str] | None = None
     suppliers: frozenset[str] | None = None
@@ -37,6 +37,7 @@ class RewardFilter(Struct, frozen=True):
     partner_ids: frozenset[str] | None = None
     since: Millis | None = None
     until: Millis | None = None
+    before: int | None = None
     includes_failed: bool = True
 
 
@@ -101,7 +102,7 @@ def _where(store: Store, account: int, wanted: RewardFilter) -> tuple[str, list[
         hashes = sorted(store.sealer.hash(account, "p" + text.casefold()) for text in wanted.partner_ids)
         sql += " AND r.partner IN (SELECT value FROM carray(?))" if hashes else " AND 1 = 0"
         params += [store.database.blobs(hashes)] if hashes else []
-    for column, bound in (("r.created_at >= ?", wanted.since), ("r.created_at < ?", wanted.until)):
+    for column, bound in (("r.created_at >= ?", wanted.since), ("r.created_at < ?", wanted.until), ("r.id < ?", wanted.before)):
         if bound is not None:
             sql += f" AND {column}"
             params.append(bound)
