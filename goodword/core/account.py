@@ -56,7 +56,7 @@ COMMERCE_FIELDS: dict[str, list[str]] = {
     "partner_conversion_id": ["partner_conversion_id", "order_id", "orderId", "checkout_id"],
     "cart_value": ["cart_value", "total", "revenue", "value"],
 }
-"""Where a re-mapped conversion's id and value are looked for when its mapping names no field of its own."""
+"""Where a conversion's id and value are looked for when a mapping names no field of its own, and where nobody mapped anything."""
 
 PRESETS: dict[str, dict[str, EventMapping]] = {
     "segment-ecommerce": {
@@ -93,7 +93,7 @@ EVENTS_KEPT_DAYS_MIN = 31
 """As long as message ids are remembered: who repeats a message finds its event."""
 
 
-DEFAULT_EVENTS = {REGISTRATION: EventMapping(REGISTRATION), CONVERSION: EventMapping(CONVERSION)}
+DEFAULT_EVENTS = {REGISTRATION: EventMapping(REGISTRATION), CONVERSION: EventMapping(CONVERSION, COMMERCE_FIELDS)}
 
 
 def mapping_of(settings: Settings, name: str) -> EventMapping | None:

@@ -187,6 +187,13 @@ def test_ids_of_nothing_that_is_seen_are_told_apart() -> None:
     assert len(claims) == 3
 
 
+def test_a_conversion_that_nobody_mapped_finds_its_order_as_its_return_does() -> None:
+    found = track("conversion", order_id="order-1", total=9.5)
+    assert (found.claim, found.amount, found.flags & events.UNKEYED) == (conversion_claim("order-1"), 950, 0)
+    both = track("conversion", order_id="other", partner_conversion_id="order-1", total=1, cart_value="9.50")
+    assert (both.claim, both.amount) == (conversion_claim("order-1"), 950)
+
+
 @pytest.mark.parametrize("name", ["partner_conversion_id", "partnerConversionId", "Partner_Conversion_ID", "partner conversion id"])
 def test_the_fields_of_an_event_are_one_field_in_any_casing(name: str) -> None:
     properties: dict[str, Any] = {"cartValue": "9.50", "cart_value": None, name: "order-1"}
