@@ -81,10 +81,13 @@ def _named(hint: Hint, facts: Facts) -> tuple[ProfileId, str, str, Millis | None
 
 def matched_back(profile: Profile, facts: Facts) -> list[Touch]:
     """Shares sent to any address of the person."""
+    recipients = facts.referrals.recipients
+    if not recipients:
+        return []
     return [
         Touch(to.at, "SHARE_RECIPIENT", f"share {to.share_id}", to.advocate_id, to.program, to.campaign, to.at)
         for email in profile.emails
-        for to in facts.referrals.recipients.get(email, ())
+        for to in recipients.get(email, ())
     ]
 
 

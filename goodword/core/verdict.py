@@ -40,6 +40,8 @@ class Verdict(Struct, gc=False):
     advocate: Profile | None
     rules: tuple[Passed, ...]
     standing: Standing
+    waits: tuple[Passed, ...]
+    """Of `rules`, those that hold it back."""
     quality: Literal["HIGH", "LOW", "NONE"] = "HIGH"
     review: Literal["", "open", "approved", "declined"] = ""
     wait_until: Millis = 0
@@ -55,11 +57,6 @@ class Verdict(Struct, gc=False):
     def is_pending(self) -> bool:
         """Whether time, or a person, may still change it."""
         return bool(self.wait_until) or self.review == "open"
-
-    @property
-    def waits(self) -> list[Passed]:
-        """The rules that hold it back."""
-        return [each for each in self.rules if each.result == "WAIT"]
 
     @property
     def advocate_id(self) -> ProfileId | None:
@@ -192,8 +189,9 @@ def _verdict(
     limits = [each for each in rules if each.rule in STICKY and each.result != "UNKNOWN"]
     limits += [each for each in standing.limits if each.rule not in STICKY]
     standing = replace(standing, limits=tuple(limits), judged_for=advocate.id if advocate is not None else None)
-    verdict = Verdict(step, kind, campaign, document, version, touch, advocate, tuple(rules), standing, amount=amount)
     results = {each.result for each in rules}
+    waits = tuple([each for each in rules if each.result == "WAIT"]) if "WAIT" in results else ()
+    verdict = Verdict(step, kind, campaign, document, version, touch, advocate, tuple(rules), standing, waits, amount=amount)
     if standing.decision:
         verdict.review = standing.decision
         verdict.quality = "HIGH" if standing.decision == "approved" and canceled.result != "FAIL" else "LOW"
@@ -317,6 +315,8 @@ def _contested(docket: Docket, step: Step) -> Passed:
 
 def _barred_at(profile: Profile) -> tuple[Millis, Millis]:
     """When an earlier holder of one of the person's ids was deleted, and of one of their devices, which may have gone to somebody else."""
+    if not profile.barriers:
+        return 0, 0
     barriers = [(key[0] == "a", at) for key, at in profile.barriers.items() if at < FOREVER]
     ids, devices = ([at for is_device, at in barriers if is_device == wanted] for wanted in (False, True))
     return max(ids, default=0), max(devices, default=0)
