@@ -15,6 +15,7 @@ from goodword.api.evidence import Edge
 from goodword.api.http import Refusal, Request
 from goodword.core import command as c
 from goodword.core.account import Key, Right, Settings
+from goodword.core.audit import by_key
 from goodword.core.campaign import Programs
 from goodword.core.decision import Outcome
 from goodword.core.event import Understood, id_of, understand
@@ -101,7 +102,7 @@ class Intake:
         corrects_skew: bool = False,
         takes_bare_delete: bool = False,
         request: Request | None = None,
-    ) -> c.Command | Rejection | Refusal:
+    ) -> c.Asked | Rejection | Refusal:
         """One message as a command, or why not. `request` is the one it came with, where a browser may have sent it itself."""
         message = parse(
             raw,
@@ -142,15 +143,15 @@ class Intake:
         evidence = self.edge.evidence(account, ip=ip, agent=agent, referrer=device.referrer, device=message.anonymous_id or "")
         return replace(signals, evidence=evidence)
 
-    def _erase(self, user_id: str | None, email: str | None, key: Key) -> c.Command | Rejection | Refusal:
+    def _erase(self, user_id: str | None, email: str | None, key: Key) -> c.Asked | Rejection | Refusal:
         keys = keys_of(user_id, email, None)
         if not may(key, Right.DELETE):
             return Refusal(403, "forbidden", "This key may not delete. Use a key with the destination scope.")
         if not keys:
             return Rejection("missing_id", "A delete needs a userId.")
-        return c.Erase(key.account, keys, erasure_id=new_id())
+        return by_key(key, c.Erase(key.account, keys, erasure_id=new_id()))
 
-    def submit(self, commands: Sequence[c.Command], reply: Callable[[list[Outcome] | Exception], None]) -> None:
+    def submit(self, commands: Sequence[c.Asked], reply: Callable[[list[Outcome] | Exception], None]) -> None:
         """Put commands to the engine. Errors: Refusal 503, at once; then `reply` is not called."""
         try:
             self.engine.submit(commands, reply)
@@ -159,7 +160,7 @@ class Intake:
 
     def take(
         self,
-        commands: Sequence[c.Command | Rejection | Refusal],
+        commands: Sequence[c.Asked | Rejection | Refusal],
         raws: Sequence[bytes],
         key: Key,
         door: str,
@@ -185,7 +186,7 @@ class Intake:
 
     def _results(
         self,
-        commands: Sequence[c.Command | Rejection | Refusal],
+        commands: Sequence[c.Asked | Rejection | Refusal],
         raws: Sequence[bytes],
         key: Key,
         door: str,
@@ -204,7 +205,7 @@ class Intake:
                 results.append(self._result(next(coming), command, raw))
         return results
 
-    def _result(self, outcome: Outcome, command: c.Command, raw: bytes) -> Result:
+    def _result(self, outcome: Outcome, command: c.Asked, raw: bytes) -> Result:
         if type(command) is not c.Receive:
             return Result(_message_id_in(raw), 200)
         message_id = command.understood.message.message_id

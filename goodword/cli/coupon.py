@@ -14,7 +14,8 @@ import typer
 from goodword.cli.account import Json
 from goodword.cli.connection import AccountId, Data, account_in, engine_of, fail, failing_clearly, folder, patiently, reader_of
 from goodword.cli.progress import Report, progress
-from goodword.core.command import AddCoupons, Command, PutSupplier
+from goodword.core.audit import pool_changed
+from goodword.core.command import AddCoupons, Asked, Command, PutSupplier
 from goodword.core.coupon_file import read_rows
 from goodword.core.reward import BUILT_IN, COUPONS_PER_COMMAND, Supplier
 from goodword.engine import wall_clock_ms
@@ -75,7 +76,7 @@ def upload(
             fail(f"`{supplier}` is no supplier of type COUPON_POOL. Make one with --create, or in a campaign's `suppliers`.")
         with engine_of(directory) as engine, file.open("rb") as opened, progress("coupons") as report:
 
-            def do(command: Command) -> Any:
+            def do(command: Asked) -> Any:
                 outcome = patiently(lambda: engine.execute([command]))[0]
                 if outcome.verdict == "refused":
                     fail(outcome.reason)
@@ -94,6 +95,8 @@ def upload(
                 if sent is not None:
                     upload.took(sent[0], sent[1].result())
             do(AddCoupons(number, supplier, upload.id, (), BY, upload.unread))
+            if upload.added:
+                do(pool_changed(number, "", "pool.filled", supplier, upload.added))
     _tell(upload, as_json=as_json)
 
 

@@ -88,8 +88,7 @@ async def add(page: Page) -> Response:
 
     uploading = Uploading(page.engine, page.account, supplier.id, by, ask)
     await uploading.take(body)
-    closing = c.AddCoupons(page.account, supplier.id, uploading.operation, (), by)  # adds nothing: the word in the audit log rides on it
-    await page.do(closing, "pool.filled", supplier.id, added=uploading.added, refused=uploading.refused)
+    await page.do(c.Note(page.account), "pool.filled", supplier.id, added=uploading.added, refused=uploading.refused)
     return _shown(page, supplier, uploading)
 
 

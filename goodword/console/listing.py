@@ -48,7 +48,7 @@ async def as_file(page: Page, listing: Listing) -> Response:
         raise PageRefused(422, f"A file comes as {', '.join(FORMATS)}.")
     if listing.names_people:
         narrowed = sorted(name for name, value in page.request.query_params.items() if value and name != "format")
-        await page.do(c.Look(page.account), "list.downloaded", listing.name, format=format, filters=narrowed)
+        await page.do(c.Note(page.account), "list.downloaded", listing.name, format=format, filters=narrowed)
     name = f"goodword-{listing.name}-{listing.days or write_day(page.today)}.{EXTENSION[format]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": MEDIA[format]}
     return StreamingResponse(_sent(write(format, listing.columns, listing.chunks)), headers=headers)

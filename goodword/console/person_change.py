@@ -147,7 +147,7 @@ async def download(page: Page) -> Response:
     said = history.person_file(page.store, page.account, profile)
     text = msgspec.json.format(msgspec.json.encode(said), indent=2)
     name = f"person-{profile.id}.json"
-    await page.do(c.Look(page.account), "person.downloaded", str(profile.id))
+    await page.do(c.Note(page.account), "person.downloaded", str(profile.id))
     return Response(text, media_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 

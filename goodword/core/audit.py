@@ -6,7 +6,7 @@ anybody's: it has a log of its own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from goodword.core import command as c
 from goodword.core.account import Key, Scope
@@ -22,9 +22,16 @@ def audited(command: c.Command, by: str) -> c.Asked:
     return c.Audited(command.account, command, by, *said) if said is not None else command
 
 
-def by_key(key: Key, command: c.Command) -> c.Asked:
-    """The same for what an API key asks for: changes by keys that may do everything are written down."""
-    return audited(command, KEY + key.id) if Scope.ADMIN in key.scopes else command
+def by_key(key: Key, asked: c.Asked) -> c.Asked:
+    """The same for what an API key asks for: changes by keys that may do everything are written down, and deletions by any."""
+    if isinstance(asked, c.Audited):
+        return asked
+    return audited(asked, KEY + key.id) if Scope.ADMIN in key.scopes or isinstance(asked, c.Erase) else asked
+
+
+def pool_changed(account: int, by: str, action: Literal["pool.filled", "pool.emptied"], supplier: str, count: int) -> c.Audited:
+    """A word of a whole change to a coupon pool: the parts of a file are no changes of their own."""
+    return c.Audited(account, c.Note(account), by, action, supplier, {"count": count})
 
 
 def said_of(command: c.Command) -> Said | None:

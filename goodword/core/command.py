@@ -391,8 +391,8 @@ class EndSessions(Struct, frozen=True, tag=True, tag_field="command"):
     kept: bytes = b""
 
 
-class Look(Struct, frozen=True, tag=True, tag_field="command"):
-    """Somebody takes with them what names people: nothing changes, and it is written down (`Audited`)."""
+class Note(Struct, frozen=True, tag=True, tag_field="command"):
+    """Nothing but a word for the audit log (`Audited`): of what was taken along, and of a change that took many commands."""
 
     account: int
 
@@ -402,7 +402,7 @@ Command = (
     | CreateAccount | CreateKey | RevokeKey | TouchKeys | Configure | SetCalendar | RecordArchive | SaveCampaign
     | SetCampaignState | PutShareable | RecordClick | RecordShare | PutSupplier | AddCoupons | RemoveCoupons | MoveReward
     | GrantReward | TendReward | SetRewardExpiry | Review | Rejudge | PutBlock | PutEndpoint | TestEndpoint | RecordAttempts
-    | Redeliver | PutUser | PutSignInLink | SignIn | SeeSession | EndSessions | Look
+    | Redeliver | PutUser | PutSignInLink | SignIn | SeeSession | EndSessions | Note
 )  # fmt: skip
 
 

@@ -386,7 +386,7 @@ def _administer(command: c.Command, facts: Facts, now: Millis, fresh: Fresh) -> 
             return Decision(Outcome("done"), (replace(named, settings=settings),))
         case c.SetCalendar():
             return _set_calendar(command, facts, now)
-        case c.Look():
+        case c.Note():
             return Decision(Outcome("done"), ())
         case c.RecordArchive(archived=archived):
             return Decision(Outcome("done"), (archived,))

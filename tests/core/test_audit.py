@@ -8,7 +8,7 @@ import pytest
 
 from goodword.core import command as c
 from goodword.core.account import Key, Scope, Settings
-from goodword.core.audit import KEY, audited, by_key, said_of
+from goodword.core.audit import KEY, audited, by_key, pool_changed, said_of
 from goodword.core.block import BlockEntry
 from goodword.core.campaign import Document
 from goodword.core.delivery import Endpoint
@@ -65,3 +65,14 @@ def test_a_key_that_may_do_everything_is_named_and_others_are_not() -> None:
     admin = Key("k-1", 1, "tool", b"", "", (Scope.ADMIN,), NOW)
     assert by_key(admin, command) == c.Audited(1, command, KEY + "k-1", "key.revoked", "k-2")
     assert by_key(MADE, command) is command
+
+
+def test_a_deletion_names_any_key_and_what_is_said_already_is_said_once() -> None:
+    command = c.Erase(1, (), erasure_id="e-1")
+    said = by_key(MADE, command)
+    assert said == c.Audited(1, command, KEY + MADE.id, "person.erased", "e-1", {"suppressed": False})
+    assert by_key(MADE, said) is said
+
+
+def test_a_whole_change_of_a_pool_is_one_word() -> None:
+    assert pool_changed(1, "", "pool.filled", "codes", 3) == c.Audited(1, c.Note(1), "", "pool.filled", "codes", {"count": 3})

@@ -153,7 +153,7 @@ def test_sessions_are_seen_and_ended() -> None:
 
 
 def test_who_takes_a_list_is_written_down_and_nothing_else_happens() -> None:
-    assert decide(c.Look(1), Facts(), NOW, FRESH) == Decision(Outcome("done"), ())
+    assert decide(c.Note(1), Facts(), NOW, FRESH) == Decision(Outcome("done"), ())
 
 
 def test_a_change_is_written_down_with_it_or_not_at_all() -> None:

@@ -280,7 +280,7 @@ def test_a_deletion_cut_off_at_any_moment_is_whole_or_not_begun_and_completes(tm
     user = {"userId": _secrets(3)["user"]}
     crash = f"""
 import os
-from goodword.core.command import Erase
+from goodword.core.command import Erase, command_of
 from goodword.engine import Engine
 
 from goodword.storage.keys import KeyStore
@@ -288,7 +288,7 @@ from goodword.storage.sqlite import Database
 execute = Engine._execute
 def armed(self, commands):
     global original
-    if any(isinstance(command, Erase) for command in commands):
+    if any(isinstance(command_of(asked), Erase) for asked in commands):
         original = {place}
         def crash(*given, **named):
             if {after}:

@@ -55,14 +55,14 @@ class Call(Struct):
         """The key's account."""
         return self.key.account
 
-    async def ask(self, command: c.Command) -> Outcome:
+    async def ask(self, command: c.Asked) -> Outcome:
         """Have the engine do it. Errors: ServerRefusal as the decision says, or 503."""
         outcome = (await self.ask_all([command]))[0]
         if outcome.verdict == "refused":
             raise ServerRefusal(outcome.code, outcome.reason)
         return outcome
 
-    async def ask_all(self, commands: Sequence[c.Command]) -> list[Outcome]:
+    async def ask_all(self, commands: Sequence[c.Asked]) -> list[Outcome]:
         """Have the engine do several at once; refused ones are among the outcomes. Errors: ServerRefusal 503."""
         if not commands:
             return []

@@ -14,6 +14,7 @@ from goodword.api.server.errors import ServerRefusal
 from goodword.api.server.supplier import named_supplier
 from goodword.core import command as c
 from goodword.core.account import Right
+from goodword.core.audit import KEY, pool_changed
 from goodword.core.reward import COUPONS_PER_COMMAND, Supplier
 from goodword.core.times import write_time
 from goodword.storage.query import reward as rewards
@@ -92,6 +93,8 @@ async def upload(call: Call) -> UploadAnswer:
         body = _listed(body)
     uploading = Uploading(call.intake.engine, call.account, supplier.id, call.key.name, call.ask)
     await uploading.take(body)
+    if uploading.added:
+        await call.ask(pool_changed(call.account, KEY + call.key.id, "pool.filled", supplier.id, uploading.added))
     return UploadAnswer(str(uploading.operation), uploading.added, uploading.refused, uploading.problems)
 
 
@@ -112,15 +115,16 @@ async def remove(call: Call) -> RemovedAnswer:
     codes = call.read(CouponsRequest).coupons if call.body.strip() else []
     operation = new_operation(call.intake.engine.clock())
     removed = refused = 0
-    if codes:
-        for start in range(0, len(codes), COUPONS_PER_COMMAND):
-            part = tuple(codes[start : start + COUPONS_PER_COMMAND])
-            value = await _patiently(call, c.RemoveCoupons(call.account, supplier.id, operation, part, call.key.name))
-            removed, refused = removed + value["removed"], refused + len(value["refused"])
-        return RemovedAnswer(str(operation), removed, refused)
-    while count := (await _patiently(call, c.RemoveCoupons(call.account, supplier.id, operation, (), call.key.name)))["removed"]:
+    for start in range(0, len(codes), COUPONS_PER_COMMAND):
+        part = tuple(codes[start : start + COUPONS_PER_COMMAND])
+        value = await _patiently(call, c.RemoveCoupons(call.account, supplier.id, operation, part, call.key.name))
+        removed, refused = removed + value["removed"], refused + len(value["refused"])
+    everything = c.RemoveCoupons(call.account, supplier.id, operation, (), call.key.name)
+    while not codes and (count := (await _patiently(call, everything))["removed"]):
         removed += count
-    return RemovedAnswer(str(operation), removed, 0)
+    if removed:
+        await call.ask(pool_changed(call.account, KEY + call.key.id, "pool.emptied", supplier.id, removed))
+    return RemovedAnswer(str(operation), removed, refused)
 
 
 async def list_coupons(call: Call) -> list[CouponAnswer]:
