@@ -23,7 +23,7 @@ from goodword.api.auth import Keyring
 from goodword.api.http import Refusal
 from goodword.api.intake import Intake
 from goodword.core.account import Key, Scope
-from goodword.core.command import Command, CreateKey
+from goodword.core.command import Asked, CreateKey
 from goodword.core.message import Rejection
 from goodword.engine import Engine
 from goodword.storage.store import Store
@@ -85,7 +85,7 @@ class Stages:
         at_ms = int(time.time() * 1000)
         return [b"{" + self.traffic.message(at_ms) for _ in range(size)]
 
-    def understand(self, raws: list[bytes]) -> list[Command]:
+    def understand(self, raws: list[bytes]) -> list[Asked]:
         """Bytes to commands, as a door does it."""
         now = self.engine.clock()
         return [

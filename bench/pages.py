@@ -80,8 +80,8 @@ class Year:
                 print(f"  day {day} of {DAYS}", file=sys.stderr, flush=True)
         self.engine.close()
 
-    def _all(self, commands: Iterator[c.Command]) -> None:
-        group: list[c.Command] = []
+    def _all(self, commands: Iterator[c.Asked]) -> None:
+        group: list[c.Asked] = []
         for command in commands:
             group.append(command)
             if len(group) == GROUP:
@@ -99,7 +99,7 @@ class Year:
         self.engine.execute([c.PutShareable(1, person, code, PROGRAM, "main") for person, code in new])
         self.links += new
 
-    def _day(self, day: int) -> Iterator[c.Command]:
+    def _day(self, day: int) -> Iterator[c.Asked]:
         for number in range(self.people // DAYS):
             new = day * (self.people // DAYS) + number
             yield self._message("identify", userId=f"user-{new}", traits={"email": f"user{new}@home{new % 53}.example"})
@@ -113,7 +113,7 @@ class Year:
         for number in range(self.friends // DAYS):
             yield from self._friend(f"{day}-{number}")
 
-    def _friend(self, name: str) -> Iterator[c.Command]:
+    def _friend(self, name: str) -> Iterator[c.Asked]:
         """Somebody follows a link; half of them sign up and buy."""
         _, code = self.dice.choice(self.links)
         id = f"click-{name}"
@@ -129,7 +129,7 @@ class Year:
             order = {"partner_conversion_id": f"o-{name}", "cart_value": "55.00", "currency": "USD"}
             yield self._message("track", userId=f"f-{name}", event="conversion", properties=order)
 
-    def _message(self, kind: str, key: Key = KEYS[0], **said: Any) -> c.Command:
+    def _message(self, kind: str, key: Key = KEYS[0], **said: Any) -> c.Asked:
         self.now += 1
         raw = json.dumps({"type": kind, "messageId": uuid.uuid4().hex, "timestamp": self.now, **said}).encode()
         command = self.intake.command(raw, key, self.engine.store.accounts[1].settings, "bench", now=self.now)
