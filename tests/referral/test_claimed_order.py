@@ -15,6 +15,8 @@ from goodword.storage.query import person as people
 from goodword.storage.verify import verify
 from tests.referral.town import BROWSER_KEY, DAY, MINUTE, Town
 
+pytestmark = pytest.mark.usefixtures("on_both")
+
 
 def bring(town: Town, advocate: str, friend: str) -> None:
     """A friend who came by an advocate's link, on a device of their own; no user id yet where the name is empty."""
