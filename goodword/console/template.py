@@ -65,8 +65,9 @@ class Templates:
             loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self.environment.filters.update(
-            number=_number, about=_about, percent=_percent, money=_money, day=_day, time=words.time, pretty=_pretty, short_id=words.short_id
-        )
+            number=_number, about=_about, percent=_percent, money=_money, day=_day, time=words.time, pretty=_pretty,
+            short_id=words.short_id, marked=words.marked,
+        )  # fmt: skip
         self.environment.globals["asset"] = assets.address
 
     def render(self, name: str, locale: Locale, values: Mapping[str, Any]) -> str:

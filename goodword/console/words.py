@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Literal
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from goodword.core.money import exponent
 from goodword.core.period import date_of
@@ -21,6 +22,7 @@ EXACT_BELOW = 10_000
 TimeStyle = Literal["second", "minute", "day"]
 _PATTERNS = {"second": "%b %Y, %H:%M:%S", "minute": "%b %Y, %H:%M", "day": "%b %Y"}
 ENGLISH = Locale("en")
+_NAME = re.compile("`([^`]+)`")
 
 
 @lru_cache(maxsize=256)
@@ -85,3 +87,8 @@ def zones() -> tuple[str, ...]:
 def short_id(id: str) -> str:
     """The end of an id, which is what differs."""
     return id if len(id) <= 10 else "…" + id[-8:]
+
+
+def marked(sentence: str) -> Markup:
+    """A sentence of `why`, where ids and event names stand between backticks: on a page they are set as code."""
+    return Markup(_NAME.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704

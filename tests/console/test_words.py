@@ -84,3 +84,9 @@ def test_the_brake_waits_twice_as_long_each_time_and_forgets_after_a_success() -
     assert brake.wait_ms((BY_PLACE + "y",), 1_000) == 0
     brake.succeeded(names)
     assert brake.wait_ms(names, 1_000) == 0
+
+
+def test_names_in_a_sentence_are_code_and_nothing_else_is_markup() -> None:
+    said = words.marked("They earned 10 points (`<b>friend`) in `refer-a-friend`, no more ` than <i>that</i>.")
+    wanted = "They earned 10 points (<code>&lt;b&gt;friend</code>) in <code>refer-a-friend</code>, no more ` than &lt;i&gt;that&lt;/i&gt;."
+    assert str(said) == wanted
