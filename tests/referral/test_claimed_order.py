@@ -13,7 +13,7 @@ from goodword.core.event import conversion_claim
 from goodword.core.profile import IdentityKey
 from goodword.storage.query import person as people
 from goodword.storage.verify import verify
-from tests.referral.town import BROWSER_KEY, DAY, MINUTE, Town
+from tests.referral.town import BROWSER_KEY, DAY, MINUTE, REFER_A_FRIEND, Town
 
 pytestmark = pytest.mark.usefixtures("on_both")
 
@@ -142,6 +142,8 @@ def test_a_message_that_names_both_says_that_they_are_one(town: Town) -> None:
 
 def test_who_claimed_somebody_elses_order_did_not_buy(town: Town) -> None:
     """The claim makes nobody a customer: neither for the rule about existing ones nor for what a reward asks."""
+    friend = REFER_A_FRIEND["rewards"][1]
+    town.launch({**REFER_A_FRIEND, "rewards": [REFER_A_FRIEND["rewards"][0], {**friend, "rules": {"has_not_done": ["conversion"]}}]})
     claim(town, "1002", userId="ben")
     town.buy("1002", userId="carl")
     bring(town, "ada", "ben")
