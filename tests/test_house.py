@@ -175,7 +175,7 @@ def test_the_leak_rule_sees_a_breach(text: str) -> None:
 
 
 def test_the_leak_rule_lets_addresses_of_things_be() -> None:
-    text = "https://py" + "pi.org/project/goodword\nGET /wo" + "rk/orders\n/opt/goodword/bin\nhttps://shop.example/simple-things\n"
+    text = "https://py" + "pi.org/project/goodword\nGET /wo" + "rk/orders\n/op" + "t/goodword/bin\nhttps://shop.example/simple-things\n"
     assert list(leaks(text)) == []
 
 

@@ -176,8 +176,9 @@ class Expiring:
 
     def _count(self, gone: list[Row]) -> None:
         counted: dict[tuple[int, int, int, str, str], list[int]] = {}
+        day_of = self.store.calendar(self.account).day_of
         for _, _, kind, name, at, _, duplicate_of, amount, currency in gone:
-            counts = counted.setdefault((self.account, self.store.calendar(self.account).day_of(at), kind, name, currency or ""), [0, 0, 0])
+            counts = counted.setdefault((self.account, day_of(at), kind, name, currency or ""), [0, 0, 0])
             counts[duplicate_of is not None] += 1
             if duplicate_of is None:
                 counts[2] += amount or 0

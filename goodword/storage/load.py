@@ -56,7 +56,7 @@ def _load(store: Store, account: int, lookup: Lookup, commands: Sequence[c.Comma
             wanted.union(owner.profile_id for owner in owners.values() if owner is not None and owner.profile_id is not None)
         )
     ahead = loading.ahead(wanted)
-    next(ahead, None)
+    next(ahead, None)  # asks, so that the answer comes with that of the profiles
     facts.profiles = load_profiles(store, account, wanted)
     for _ in ahead:
         pass

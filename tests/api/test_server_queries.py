@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goodword.core import command as c
-from goodword.core.event import understand
+from goodword.core.event import Understood, understand
 from goodword.core.message import Message, parse
 from goodword.core.profile import IdentityKey, ProfileId
 from goodword.engine import Engine
@@ -27,7 +27,8 @@ def take(engine: Engine, name: str, number: int, user: str, **more: str) -> None
     message = parse(raw, received_at=engine.clock(), fallback_id="")
     assert isinstance(message, Message)
     understood = understand(message, engine.store.accounts[1].settings)
-    outcome = engine.execute([c.Receive(1, understood)])[0]  # type: ignore[arg-type]
+    assert isinstance(understood, Understood)
+    outcome = engine.execute([c.Receive(1, understood)])[0]
     assert outcome.verdict in ("stored", "duplicate")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from goodword.core.account import Scope
 from goodword.core.report import REPORTS
-from goodword.core.report_file import FORMATS, MEDIA
+from goodword.core.report_file import FORMATS, MEDIA, Format
 from goodword.engine import wall_clock_ms
 from tests.api.conftest import Api
 from tests.referral.town import DAY, MINUTE, Town
@@ -60,12 +60,12 @@ def test_a_report_is_asked_for_looked_at_and_downloaded(api: Api) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_report_comes_in_every_format(api: Api, format: str) -> None:
+def test_every_report_comes_in_every_format(api: Api, format: Format) -> None:
     for name in REPORTS:
         made = asked(api, name, format, period="MONTH")
         answer = api.call("GET", f"/v4/reports/{made['report_id']}/download.{format.lower()}")
         assert answer.status == 200
-        assert answer.headers["content-type"] == MEDIA[format]  # type: ignore[index]
+        assert answer.headers["content-type"] == MEDIA[format]
         assert f"goodword-{name}-" in answer.headers["content-disposition"]
         if format == "CSV":
             assert answer.body.split(b"\r\n")[0].decode().split(",") == [column.name for column in REPORTS[name].columns]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from goodword.cli.app import make
 from goodword.config import SETTINGS
@@ -23,7 +23,8 @@ def commands() -> Iterator[tuple[str, list[str], list[str]]]:
             for inner, found in command.commands.items():
                 yield from walk(f"{name} {inner}", found)
             return
-        parameters = command.params  # type: ignore[attr-defined]
+        assert isinstance(command, TyperCommand)
+        parameters = command.params
         options = [text for each in parameters if isinstance(each, TyperOption) for text in (*each.opts, *each.secondary_opts)]
         arguments = [each.metavar or each.name.upper() for each in parameters if isinstance(each, TyperArgument)]
         yield name, [option for option in options if option not in COMMON], arguments

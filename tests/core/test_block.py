@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,7 +125,9 @@ def test_an_own_entry_beats_the_installations() -> None:
 
 def put(entry: BlockEntry, is_listed: bool = True) -> tuple[str, str, list[BlockListed]]:
     decision = decide(c.PutBlock(1, entry, is_listed), Facts(), NOW, Fresh(1, ProfileId(1)))
-    return decision.outcome.verdict, decision.outcome.code, list(decision.records)  # type: ignore[arg-type]
+    listed = [record for record in decision.records if isinstance(record, BlockListed)]
+    assert listed == list(decision.records)
+    return decision.outcome.verdict, decision.outcome.code, listed
 
 
 def test_an_entry_is_kept_as_it_is_compared() -> None:
@@ -149,8 +153,8 @@ def test_a_blocked_person_is_known_again_until_the_block_is_lifted() -> None:
     assert marks_of(profile, (IdentityKey("aother"),)) == ["adev", "aother", "njoe@gmail.com"]
     facts = Facts(profiles={profile.id: profile})
 
-    def set_block(kind: str) -> list[bool]:
-        decision = decide(c.SetBlock(1, profile.id, kind, "fraud"), facts, NOW, Fresh(1, ProfileId(2)))  # type: ignore[arg-type]
+    def set_block(kind: Literal["NONE", "EVENTS", "REWARDS"]) -> list[bool]:
+        decision = decide(c.SetBlock(1, profile.id, kind, "fraud"), facts, NOW, Fresh(1, ProfileId(2)))
         facts.lay(decision.records)
         return [record.is_listed for record in decision.records if isinstance(record, BlockListed)]
 

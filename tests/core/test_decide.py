@@ -269,7 +269,9 @@ def test_a_deletion_keeps_the_suppression_of_a_key_it_did_not_ask_for() -> None:
     do(world, c.Erase(1, (key("uu"),), suppress=True))
     world.say(about("w", None, "d"))
     do(world, c.Erase(1, (key("uw"),)))
-    assert world.of().owners[key("ad")].barrier_at == FOREVER  # type: ignore[union-attr]
+    owner = world.of().owners[key("ad")]
+    assert owner is not None
+    assert owner.barrier_at == FOREVER
 
 
 # -- accounts and keys -----------------------------------------------------------------------------------------------
@@ -322,5 +324,6 @@ def test_the_use_of_keys_is_remembered() -> None:
 
 
 def test_what_is_no_command_is_a_defect() -> None:
+    nothing_to_do: Any = Profile(ONE, 0)
     with pytest.raises(TypeError):
-        decide(Profile(ONE, 0), Facts(), NOW, Fresh(1, ONE))  # type: ignore[arg-type]
+        decide(nothing_to_do, Facts(), NOW, Fresh(1, ONE))
